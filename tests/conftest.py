@@ -1,0 +1,63 @@
+"""Markers say what a test needs; a test whose need is absent skips and says why."""
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+MARKERS = {
+    "data": "needs the training and test data (OMNISYNC_DATA, or ../shared/data)",
+    "browser": "drives a real headless Chromium",
+    "rtc": "runs real WebRTC on loopback",
+    "torch": "needs torch (the train extra)",
+    "slow": "takes more than ten seconds",
+    "gpu": "needs an NVIDIA GPU",
+}
+
+
+def find_data() -> Path | None:
+    """The data folder, or None where this machine has none."""
+    folder = Path(os.environ.get("OMNISYNC_DATA") or ROOT.parent / "shared" / "data")
+    return folder.resolve() if (folder / "split.json").is_file() else None
+
+
+def find_chromium() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+def missing_need(marker: str) -> str | None:
+    """What keeps a test of this marker from running here, in words; None if nothing does."""
+    if marker == "data" and find_data() is None:
+        return "no data: set OMNISYNC_DATA"
+    if marker == "browser" and find_chromium() is None:
+        return "no Chromium on PATH"
+    if marker == "torch" and importlib.util.find_spec("torch") is None:
+        return "torch is not installed (pip install -e '.[train]')"
+    if marker == "gpu" and shutil.which("nvidia-smi") is None:
+        return "no NVIDIA GPU"
+    return None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, meaning in MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name in MARKERS:
+        if item.get_closest_marker(name) and (reason := missing_need(name)):
+            pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of the training and test data; tests that use it skip where it is absent."""
+    folder = find_data()
+    if folder is None:
+        pytest.skip("no data: set OMNISYNC_DATA")
+    return folder
