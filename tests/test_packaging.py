@@ -1,13 +1,14 @@
 """What ships, and who may import whom."""
 
 import ast
-import os
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
+from hatchling.build import build_wheel
 
 ROOT = Path(__file__).parent.parent
 WEIGHTS_LIMIT_BYTES = 60_000_000
@@ -94,16 +95,10 @@ def test_constraints_pin_every_direct_dependency_and_hold_no_address() -> None:
     assert "://" not in constraints
 
 
-def test_wheel_carries_the_page_the_weights_and_the_server(tmp_path: Path) -> None:
-    hatchling = pytest.importorskip("hatchling.build")
-    before = Path.cwd()
-    os.chdir(ROOT)
-    try:
-        wheel = hatchling.build_wheel(str(tmp_path))
-    finally:
-        os.chdir(before)
-    import zipfile
-
-    names = set(zipfile.ZipFile(tmp_path / wheel).namelist())
+def test_wheel_carries_the_page_the_weights_and_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    names = set(zipfile.ZipFile(tmp_path / build_wheel(str(tmp_path))).namelist())
     assert {"server.py", "web_client/index.html", "engine/weights/manifest.json"} <= names
     assert not any(name.startswith(("tests/", "docs/")) for name in names)
