@@ -1,0 +1,249 @@
+// The call page: brings sources, call, controls and panel together. Phases: idle, preparing, connecting, live.
+
+import { ApiError, fetchConfig, token } from "./api.js";
+import { Call } from "./call.js";
+import { Controls } from "./controls.js";
+import { Cover } from "./cover.js";
+import { explain } from "./errors.js";
+import { FaceBox } from "./facebox.js";
+import { Measure } from "./measure.js";
+import { Panel } from "./panel.js";
+import { Studio } from "./studio.js";
+import { meter } from "./voice.js";
+
+const STALL_READINGS = 6; // seconds without one new frame
+
+const PHASES = { idle: "Ready", preparing: "Asking", connecting: "Connecting", live: "Live", error: "Not connected" };
+
+const byId = (id) => document.getElementById(id);
+const source = byId("source");
+const result = byId("result");
+
+const studio = new Studio();
+const controls = new Controls(result);
+const panel = new Panel();
+const faceBox = new FaceBox(byId("box-layer"), byId("box"), source);
+
+let call = null;
+let reading = null;
+let stopMeter = () => {};
+let config = {};
+
+/** What tests and the curious may look at. */
+const omnisync = (window.omnisync = { state: "idle", pc: null, stats: null, events: [] });
+
+const actions = {
+  camera: ["Use camera and microphone", () => start()],
+  demo: ["Play the demo", () => demo()],
+  retry: ["Try again", () => start()],
+  reconnect: ["Reconnect", () => start()],
+  token: ["Enter token", () => askToken()],
+};
+const sourceCover = new Cover(byId("source-cover"), actions);
+const resultCover = new Cover(byId("result-cover"), actions);
+
+function setPhase(phase) {
+  omnisync.state = phase;
+  byId("status").dataset.state = phase;
+  byId("status").querySelector("span").textContent = PHASES[phase];
+  const running = ["preparing", "connecting", "live"].includes(phase);
+  byId("start").textContent = running ? "Stop" : "Start";
+  byId("start").classList.toggle("stop", running);
+  byId("demo").disabled = running;
+  document.body.dataset.phase = phase;
+  controls.enable(phase === "live");
+  studio.setLive(phase === "live");
+}
+
+function invite() {
+  if (!studio.picture) {
+    sourceCover.show("invite", { icon: "i-camera", title: "Your picture", text: "A camera (OBS Virtual Camera too), a portrait or a clip.", actions: ["camera"] });
+  }
+  resultCover.show("invite", { icon: "i-spark", title: "The same picture, another voice", text: "No camera at hand? A rendered face speaks at once.", actions: ["demo"] });
+}
+
+async function start() {
+  stop();
+  setPhase("preparing");
+  resultCover.show("busy", { title: "Opening picture and voice", text: "Your browser may ask for permission." });
+  try {
+    await studio.prepare();
+  } catch (error) {
+    if (omnisync.state === "preparing") await fail(error, studio.wanted);
+    return;
+  }
+  if (omnisync.state === "preparing") await connect();
+}
+
+async function connect() {
+  setPhase("connecting");
+  resultCover.show("busy", { title: "Connecting", text: "Picture and voice are on their way." });
+  const mine = (call = new Call(config.ice_servers ?? config.iceServers ?? [], studio.quality));
+  omnisync.pc = mine.pc;
+  mine.addEventListener("message", ({ detail }) => receive(detail));
+  mine.addEventListener("lost", ({ detail }) => mine === call && fail(detail));
+  mine.addEventListener("track", ({ detail }) => (result.srcObject = detail));
+  const options = { strength: controls.strength, ...(faceBox.pixels && { face_box: faceBox.pixels }) };
+  try {
+    await mine.connect(studio.picture.track, studio.voice.track, options);
+  } catch (error) {
+    if (mine === call) await fail(error);
+    return;
+  }
+  if (mine === call) live();
+}
+
+function live() {
+  setPhase("live");
+  controls.monitor(studio.voice.kind === "microphone");
+  result.play().catch(() => {
+    result.muted = true; // a browser that wants another click for sound still shows the picture
+    result.play();
+  });
+  result.requestVideoFrameCallback?.(() => resultCover.hide());
+  if (!result.requestVideoFrameCallback) resultCover.hide();
+  watch(new Measure(call.pc));
+}
+
+function watch(measure) {
+  let [frames, still] = [0, 0];
+  reading = setInterval(async () => {
+    const browser = await measure.read();
+    if (!browser || omnisync.state !== "live") return;
+    still = browser.frames === frames ? still + 1 : 0;
+    frames = browser.frames;
+    omnisync.stats = { ...omnisync.stats, browser, roundTripMs: call.roundTripMs };
+    panel.show(omnisync.stats.server, browser, call.roundTripMs);
+    byId("result-facts").textContent = result.videoWidth ? `${result.videoWidth}×${result.videoHeight}` : "";
+    if (still >= STALL_READINGS) call.stalled();
+  }, 1000);
+}
+
+function receive(message) {
+  if (message.type === "stats") {
+    omnisync.stats = { ...omnisync.stats, server: message };
+    showBadge(message);
+  }
+  if (message.type === "event") omnisync.events.push(message);
+}
+
+function showBadge({ face_found: face }) {
+  const badge = byId("badge");
+  const text = controls.bypass ? "Bypass: source shown" : face === false ? "No face found: drag a box over it" : "";
+  badge.textContent = text;
+  badge.hidden = !text;
+}
+
+function stop() {
+  clearInterval(reading);
+  const ended = call;
+  call = null;
+  ended?.close();
+  result.srcObject = null;
+  byId("badge").hidden = true;
+  byId("result-facts").textContent = "";
+  Object.assign(omnisync, { pc: null, stats: null });
+  panel.clear();
+  setPhase("idle");
+}
+
+async function fail(error, wanted = []) {
+  stop();
+  setPhase("error");
+  const message = await explain(error, wanted);
+  if (omnisync.state !== "error") return;
+  resultCover.show("error", { ...message, actions: message.actions });
+  if (!studio.picture) sourceCover.show("quiet", { icon: "i-camera", title: "No picture yet", text: "" });
+  if (error instanceof ApiError && error.status === 401) askToken();
+}
+
+function demo() {
+  studio.choose("picture", "demo");
+  studio.choose("voice", "demo");
+  start();
+}
+
+function askToken() {
+  const dialog = byId("token-dialog");
+  byId("token-text").textContent = token.get()
+    ? "The server did not accept this token."
+    : "This server asks for a token. Whoever started it has set one.";
+  byId("token").value = "";
+  if (!dialog.open) dialog.showModal();
+}
+
+byId("token-dialog").addEventListener("close", ({ target }) => {
+  if (target.returnValue !== "ok") return;
+  target.returnValue = "";
+  token.set(byId("token").value.trim());
+  loadConfig();
+  start();
+});
+byId("token-cancel").addEventListener("click", () => byId("token-dialog").close(""));
+
+byId("start").addEventListener("click", () => {
+  if (!byId("start").classList.contains("stop")) return start();
+  stop();
+  return invite();
+});
+byId("demo").addEventListener("click", demo);
+
+studio.addEventListener("picture", ({ detail: picture }) => {
+  source.srcObject = picture && new MediaStream([picture.track]);
+  byId("source-facts").textContent = "";
+  byId("mark-face").disabled = !picture;
+  if (picture) {
+    sourceCover.hide();
+    call?.replaceVideo(picture.track);
+    if (omnisync.state === "error") invite();
+  } else if (omnisync.state !== "live") invite();
+});
+studio.addEventListener("voice", ({ detail: voice }) => {
+  stopMeter();
+  if (!voice) return;
+  stopMeter = meter(voice.track, (level) => (byId("level").value = level));
+  call?.replaceAudio(voice.track);
+  if (omnisync.state === "live") controls.monitor(voice.kind === "microphone");
+});
+studio.addEventListener("problem", async ({ detail: { error, wanted } }) => {
+  const message = await explain(error, wanted);
+  const cover = omnisync.state === "live" ? sourceCover : resultCover;
+  cover.show("error", { ...message, actions: omnisync.state === "live" ? [] : message.actions });
+});
+studio.addEventListener("unplugged", ({ detail: side }) => {
+  if (side !== "picture") return;
+  sourceCover.show("error", { title: "The camera is gone", text: "It was unplugged or taken away. Plug it in again, or choose another picture: the call goes on.", actions: omnisync.state === "live" ? [] : ["retry"] });
+});
+
+source.addEventListener("resize", () => {
+  byId("source-facts").textContent = `${source.videoWidth}×${source.videoHeight}`;
+});
+byId("mark-face").addEventListener("click", ({ currentTarget }) => {
+  const on = currentTarget.getAttribute("aria-pressed") !== "true";
+  currentTarget.setAttribute("aria-pressed", on);
+  faceBox.mark(on);
+});
+byId("clear-box").addEventListener("click", () => faceBox.clear());
+faceBox.addEventListener("change", () => {
+  byId("clear-box").hidden = !faceBox.rect;
+  call?.set({ face_box: faceBox.pixels });
+});
+controls.addEventListener("set", ({ detail }) => {
+  call?.set(detail);
+  if (omnisync.stats?.server) showBadge(omnisync.stats.server);
+});
+window.addEventListener("pagehide", () => call?.close());
+
+async function loadConfig() {
+  try {
+    config = await fetchConfig();
+    panel.model(config.model_facts ?? config.engine ?? config.model ?? config);
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 401)) await fail(error);
+  }
+}
+
+setPhase("idle");
+invite();
+await loadConfig();
+await studio.preview();
