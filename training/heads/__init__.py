@@ -1,0 +1,1 @@
+"""Rendered heads: MakeHuman (CC0) faces that speak with GRID's mouths, for training and tests."""
