@@ -13,7 +13,7 @@ import { meter } from "./voice.js";
 
 const STALL_READINGS = 6; // seconds without one new frame
 
-const PHASES = { idle: "Ready", preparing: "Asking", connecting: "Connecting", live: "Live", error: "Not connected" };
+const PHASES = { idle: "Ready", preparing: "Asking", connecting: "Connecting", live: "Live", error: "Not live" };
 
 const byId = (id) => document.getElementById(id);
 const source = byId("source");
@@ -28,6 +28,7 @@ let call = null;
 let reading = null;
 let stopMeter = () => {};
 let config = {};
+let boxedPicture;
 
 /** What tests and the curious may look at. */
 const omnisync = (window.omnisync = { state: "idle", pc: null, stats: null, events: [] });
@@ -127,9 +128,13 @@ function receive(message) {
   if (message.type === "event") omnisync.events.push(message);
 }
 
-function showBadge({ face_found: face }) {
+function showBadge({ face_found: face } = {}) {
   const badge = byId("badge");
-  const text = controls.bypass ? "Bypass: source shown" : face === false ? "No face found: drag a box over it" : "";
+  const voiceGone = studio.voice?.track.readyState === "ended";
+  const text = (controls.bypass && "Bypass: source shown")
+    || (voiceGone && "The voice is gone: choose one again")
+    || (face === false && "No face found: drag a box over it on the source")
+    || "";
   badge.textContent = text;
   badge.hidden = !text;
 }
@@ -192,16 +197,19 @@ studio.addEventListener("picture", ({ detail: picture }) => {
   source.srcObject = picture && new MediaStream([picture.track]);
   byId("source-facts").textContent = "";
   byId("mark-face").disabled = !picture;
+  if (picture?.label !== boxedPicture) faceBox.clear();
+  boxedPicture = picture?.label;
   if (picture) {
     sourceCover.hide();
     call?.replaceVideo(picture.track);
-    if (omnisync.state === "error") invite();
-  } else if (omnisync.state !== "live") invite();
+    if (omnisync.state === "error") setPhase("idle");
+    if (omnisync.state === "idle") invite();
+  } else if (omnisync.state === "idle") invite();
 });
 studio.addEventListener("voice", ({ detail: voice }) => {
   stopMeter();
   if (!voice) return;
-  stopMeter = meter(voice.track, (level) => (byId("level").value = level));
+  stopMeter = meter(voice.track, (level) => (byId("level").style.width = `${100 * level}%`));
   call?.replaceAudio(voice.track);
   if (omnisync.state === "live") controls.monitor(voice.kind === "microphone");
 });
@@ -211,26 +219,32 @@ studio.addEventListener("problem", async ({ detail: { error, wanted } }) => {
   cover.show("error", { ...message, actions: omnisync.state === "live" ? [] : message.actions });
 });
 studio.addEventListener("unplugged", ({ detail: side }) => {
-  if (side !== "picture") return;
+  if (side === "voice") return showBadge(omnisync.stats?.server);
   sourceCover.show("error", { title: "The camera is gone", text: "It was unplugged or taken away. Plug it in again, or choose another picture: the call goes on.", actions: omnisync.state === "live" ? [] : ["retry"] });
 });
 
 source.addEventListener("resize", () => {
   byId("source-facts").textContent = `${source.videoWidth}×${source.videoHeight}`;
 });
-byId("mark-face").addEventListener("click", ({ currentTarget }) => {
-  const on = currentTarget.getAttribute("aria-pressed") !== "true";
-  currentTarget.setAttribute("aria-pressed", on);
-  faceBox.mark(on);
+function mark(on, fromKeyboard) {
+  byId("mark-face").setAttribute("aria-pressed", on);
+  faceBox.mark(on, fromKeyboard);
+}
+byId("mark-face").addEventListener("click", ({ currentTarget, detail: clicks }) => {
+  mark(currentTarget.getAttribute("aria-pressed") !== "true", clicks === 0);
 });
-byId("clear-box").addEventListener("click", () => faceBox.clear());
+byId("clear-box").addEventListener("click", () => {
+  faceBox.clear();
+  mark(false);
+});
+faceBox.addEventListener("drawn", () => mark(false));
 faceBox.addEventListener("change", () => {
   byId("clear-box").hidden = !faceBox.rect;
   call?.set({ face_box: faceBox.pixels });
 });
 controls.addEventListener("set", ({ detail }) => {
   call?.set(detail);
-  if (omnisync.stats?.server) showBadge(omnisync.stats.server);
+  if (omnisync.state === "live") showBadge(omnisync.stats?.server);
 });
 window.addEventListener("pagehide", () => call?.close());
 

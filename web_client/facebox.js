@@ -1,6 +1,8 @@
 // The box that a person draws over the face, kept in fractions of the picture.
 //
 // Mouse: drag on the picture. Touch: after "Mark face", so that a page can still be scrolled. Keys: arrows.
+//
+// Events: "change", and "drawn" when a pointer has finished a box.
 
 const SMALLEST = 0.06;
 const STEP = 0.02;
@@ -27,15 +29,15 @@ export class FaceBox extends EventTarget {
     return [x * videoWidth, y * videoHeight, w * videoWidth, h * videoHeight].map(Math.round);
   }
 
-  /** While marking, touch draws too and the box may be moved by keys. */
-  mark(on) {
+  /** While marking, touch draws too. From the keyboard a first box is there to be moved. */
+  mark(on, fromKeyboard = false) {
     this.layer.classList.toggle("marking", on);
-    if (on && !this.rect) this.#change({ ...FIRST });
-    if (on) this.box.focus({ preventScroll: true });
+    if (on && fromKeyboard && !this.rect) this.#change({ ...FIRST });
+    if (on && this.rect) this.box.focus({ preventScroll: true });
   }
 
   clear() {
-    this.#change(null);
+    if (this.rect) this.#change(null);
   }
 
   // The picture is centred in its frame and may leave bars.
@@ -70,6 +72,7 @@ export class FaceBox extends EventTarget {
       const rect = this.#between(start, this.#point(last));
       const drawn = last.type === "pointerup" && rect.w > SMALLEST && rect.h > SMALLEST;
       this.#change(drawn ? rect : before);
+      if (drawn) this.dispatchEvent(new Event("drawn"));
     };
     this.layer.addEventListener("pointermove", move);
     this.layer.addEventListener("pointerup", end, { once: true });

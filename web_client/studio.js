@@ -64,6 +64,11 @@ export class Studio extends EventTarget {
     for (const [id, side] of Object.entries(reopen)) {
       byId(id).addEventListener("change", () => this.#reopen(side));
     }
+    for (const id of ["portrait-file", "clip-file", "voice-file"]) {
+      byId(id).addEventListener("change", ({ target }) => {
+        if (target.files.length) target.nextElementSibling.textContent = target.files[0].name;
+      });
+    }
     byId("share-tab").addEventListener("click", () => this.#open("voice", openTab));
     navigator.mediaDevices?.addEventListener("devicechange", () => this.listDevices());
   }

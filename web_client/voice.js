@@ -9,7 +9,7 @@ let context = null;
 
 /** The page's one AudioContext; call it first in a click, or the browser keeps it suspended. */
 export function audioContext() {
-  context ??= new AudioContext({ latencyHint: "interactive", sampleRate: 48000 });
+  context ??= new AudioContext({ latencyHint: "interactive" });
   if (context.state === "suspended") context.resume();
   return context;
 }
