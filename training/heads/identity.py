@@ -21,7 +21,7 @@ OPPOSITES = {
 }
 FEATURES = ("head", "forehead", "eyebrows", "eyes", "nose", "cheek", "mouth", "chin", "ears")
 # Shapes no person has, and moves of the whole head, which the pose draws.
-LEFT_OUT = ("pointed", "ear-shape-square", "ear-shape-triangle", "head-trans", "head-angle")
+LEFT_OUT = ("head-age", "pointed", "ear-shape-square", "ear-shape-triangle", "head-trans", "head-angle")
 SPREAD = {"mouth": 0.28, "eyes": 0.25, "head": 0.3}
 
 

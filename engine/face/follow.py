@@ -1,0 +1,129 @@
+"""Follows one face from frame to frame by its own points; finds it at first and again when it was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.face.detect import FaceDetector
+from engine.face.patch import Patch, as_input
+from engine.face.smooth import PointFilter
+
+F32 = NDArray[np.float32]
+Box = tuple[float, float, float, float]
+# (1, 3, 96, 96) in -1..1 -> points (1, 39, 2) in patch units, confidence logits (1,)
+LandmarkGraph = Callable[[F32], tuple[F32, F32]]
+
+FOUND, KEPT = 0.8, 0.4  # confidence that a new face must reach, and that a followed one must keep
+SMALLEST_SIDE_PX = 32.0
+BOX_HEIGHT, BOX_DOWN = 1.12, 0.05  # patch side and centre for a hand-drawn box, in its heights
+CANDIDATES = 3  # patches tried a frame: each costs two runs of the net
+REST_AFTER, REST_FRAMES = 25, 3  # after a second without a face every third frame is searched
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A followed face: points (39, 2) in frame pixels in the order of engine.face.points."""
+
+    points: F32
+    confidence: float
+
+
+class FaceFollower:
+    """One stream's face. `follow` once a frame, from one thread at a time."""
+
+    def __init__(self, landmarks: LandmarkGraph) -> None:
+        self._landmarks = landmarks
+        self._detector = FaceDetector()
+        self._filter = PointFilter()
+        self._last: Patch | None = None  # where the face was, also after it was lost
+        self._tracking = False
+        self._missing = 0  # frames since it was lost
+
+    def reset(self) -> None:
+        """Forgets the face: the next one found is the largest."""
+        self._detector.reset()
+        self._last = None
+        self._lose()
+        self._missing = 0
+
+    def follow(self, rgb: NDArray[np.uint8], box: Box | None = None) -> Face | None:
+        """The face in `rgb` uint8 (H, W, 3), or None.
+
+        A hand-drawn `box` (x, y, w, h) in pixels replaces detection: only a face whose centre lies
+        inside it is followed.
+        """
+        face = self._keep(rgb, box) if self._tracking else None
+        if face is None:
+            face = self._find(rgb, box)
+        if face is None:
+            self._missing += 1
+            return None
+        self._missing = 0
+        return face
+
+    def _keep(self, rgb: NDArray[np.uint8], box: Box | None) -> Face | None:
+        """The face where it was a frame ago."""
+        assert self._last is not None
+        face = self._look(rgb, self._last)
+        patch = Patch.around(face.points)
+        change = patch.side / self._last.side
+        jumped = np.hypot(patch.x - self._last.x, patch.y - self._last.y) > 0.5 * self._last.side
+        if face.confidence < KEPT or jumped or not 0.6 < change < 1.6 or not _allowed(patch, box):
+            self._lose()
+            return None
+        return self._accept(face)
+
+    def _find(self, rgb: NDArray[np.uint8], box: Box | None) -> Face | None:
+        """The best of what detection proposes: the largest, or the nearest to the last one followed."""
+        if box is not None:
+            proposals = [_patch_of(box)]
+        elif self._missing > REST_AFTER and self._missing % REST_FRAMES:
+            return None
+        else:
+            proposals = self._detector.search(rgb)
+            if self._last is not None:
+                x, y = self._last.x, self._last.y
+                proposals.sort(key=lambda p: (p.x - x) ** 2 + (p.y - y) ** 2)
+        for proposal in proposals[:CANDIDATES]:
+            rough = self._look(rgb, proposal)
+            if rough.confidence < KEPT:
+                continue
+            face = self._look(rgb, Patch.around(rough.points))
+            patch = Patch.around(face.points)
+            large = patch.side >= SMALLEST_SIDE_PX
+            if face.confidence >= FOUND and large and _allowed(patch, box):
+                self._filter.reset()
+                return self._accept(face)
+        return None
+
+    def _look(self, rgb: NDArray[np.uint8], patch: Patch) -> Face:
+        points, logits = self._landmarks(as_input(patch.cut(rgb)))
+        confidence = 1.0 / (1.0 + np.exp(-float(np.clip(logits[0], -30, 30))))
+        return Face(patch.to_picture(points[0]), confidence)
+
+    def _accept(self, face: Face) -> Face:
+        patch = Patch.around(face.points)
+        steady = self._filter.step(face.points, patch.side)
+        self._last, self._tracking = Patch.around(steady), True
+        return Face(steady, face.confidence)
+
+    def _lose(self) -> None:
+        self._tracking = False
+        self._filter.reset()
+
+
+def _patch_of(box: Box) -> Patch:
+    x, y, w, h = box
+    return Patch(x + w / 2, y + h * (0.5 + BOX_DOWN), BOX_HEIGHT * h, 0.0)
+
+
+def _allowed(patch: Patch, box: Box | None) -> bool:
+    """Whether the patch's centre is inside the box, if there is one."""
+    if box is None:
+        return True
+    x, y, w, h = box
+    return x <= patch.x <= x + w and y <= patch.y <= y + h
