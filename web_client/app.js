@@ -29,14 +29,16 @@ let reading = null;
 let stopMeter = () => {};
 let config = {};
 let boxedPicture;
+let cameraStalled = false;
 
 /** What tests and the curious may look at. */
-const omnisync = (window.omnisync = { state: "idle", pc: null, stats: null, events: [] });
+const omnisync = (window.omnisync = { state: "idle", pc: null, stats: null, timing: null, events: [] });
 
 const actions = {
   camera: ["Use camera and microphone", () => start()],
   demo: ["Play the demo", () => demo()],
   retry: ["Try again", () => start()],
+  dismiss: ["Understood", () => sourceCover.hide()],
   reconnect: ["Reconnect", () => start()],
   token: ["Enter token", () => askToken()],
 };
@@ -101,8 +103,14 @@ function live() {
     result.muted = true; // a browser that wants another click for sound still shows the picture
     result.play();
   });
-  result.requestVideoFrameCallback?.(() => resultCover.hide());
-  if (!result.requestVideoFrameCallback) resultCover.hide();
+  const { timing } = call;
+  omnisync.timing = timing;
+  const shown = () => {
+    timing.firstPictureMs = performance.now() - timing.begun;
+    resultCover.hide();
+  };
+  if (result.requestVideoFrameCallback) result.requestVideoFrameCallback(shown);
+  else shown();
   watch(new Measure(call.pc));
 }
 
@@ -125,13 +133,17 @@ function receive(message) {
     omnisync.stats = { ...omnisync.stats, server: message };
     showBadge(message);
   }
-  if (message.type === "event") omnisync.events.push(message);
+  if (message.type !== "event") return;
+  omnisync.events = [...omnisync.events, message].slice(-50);
+  if (message.event === "camera_stalled") cameraStalled = true;
+  if (message.event === "camera_resumed") cameraStalled = false;
 }
 
 function showBadge({ face_found: face } = {}) {
   const badge = byId("badge");
   const voiceGone = studio.voice?.track.readyState === "ended";
   const text = (controls.bypass && "Bypass: source shown")
+    || (cameraStalled && "No new picture arrives: the last one is kept")
     || (voiceGone && "The voice is gone: choose one again")
     || (face === false && "No face found: drag a box over it on the source")
     || "";
@@ -145,6 +157,7 @@ function stop() {
   call = null;
   ended?.close();
   result.srcObject = null;
+  cameraStalled = false;
   byId("badge").hidden = true;
   byId("result-facts").textContent = "";
   Object.assign(omnisync, { pc: null, stats: null });
@@ -157,7 +170,7 @@ async function fail(error, wanted = []) {
   setPhase("error");
   const message = await explain(error, wanted);
   if (omnisync.state !== "error") return;
-  resultCover.show("error", { ...message, actions: message.actions });
+  resultCover.show("error", message);
   if (!studio.picture) sourceCover.show("quiet", { icon: "i-camera", title: "No picture yet", text: "" });
   if (error instanceof ApiError && error.status === 401) askToken();
 }
@@ -215,8 +228,8 @@ studio.addEventListener("voice", ({ detail: voice }) => {
 });
 studio.addEventListener("problem", async ({ detail: { error, wanted } }) => {
   const message = await explain(error, wanted);
-  const cover = omnisync.state === "live" ? sourceCover : resultCover;
-  cover.show("error", { ...message, actions: omnisync.state === "live" ? [] : message.actions });
+  if (omnisync.state === "live") sourceCover.show("error", { ...message, actions: ["dismiss"] });
+  else resultCover.show("error", message);
 });
 studio.addEventListener("unplugged", ({ detail: side }) => {
   if (side === "voice") return showBadge(omnisync.stats?.server);

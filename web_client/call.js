@@ -26,6 +26,7 @@ export class Call extends EventTarget {
 
   /** Resolves when media can flow; throws ApiError, Unreachable or CallLost. */
   async connect(video, audio, options) {
+    this.timing = { begun: performance.now() };
     this.#addMedia(video, audio);
     this.#openControl();
     await this.pc.setLocalDescription();
@@ -36,6 +37,7 @@ export class Call extends EventTarget {
     if (this.closed) return endSession(this.id);
     await this.pc.setRemoteDescription({ type: answer.type, sdp: answer.sdp });
     await this.#connected();
+    this.timing.connectedMs = performance.now() - this.timing.begun;
     this.pc.addEventListener("connectionstatechange", () => this.#watch());
     this.pinger = setInterval(() => this.send({ type: "ping", t: performance.now() }), PING_MS);
   }

@@ -44,6 +44,8 @@ export class Cover {
     row.append(...buttons);
     if (buttons.length) body.append(row);
     this.element.replaceChildren(body);
+    // Said once: a live region around the cover would read every second of a countdown.
+    document.getElementById("alert").textContent = kind === "error" ? `${title}. ${text}` : "";
     if (retryAfter) this.#countDown(buttons[0], retryAfter);
   }
 

@@ -31,7 +31,6 @@ const USER = {
   "no-portrait": ["Choose an image first", "Any photo or drawing with one face."],
   "no-clip": ["Choose a video first", "Any clip with one face; it plays in a loop."],
   "no-voice": ["Choose a voice file first", "Any sound or video file; your picture will speak with its voice."],
-  "no-tab": ["Share a tab first", "Press “Share a tab's sound” and tick “Also share tab audio”."],
   "no-tab-sound": ["This browser can't share a tab's sound", "Chrome and Edge on a computer can. Use a microphone or a file here."],
   "tab-without-sound": ["That tab came without sound", "Share it again: choose a browser tab and tick “Also share tab audio”."],
   "tab-refused": ["No tab was shared", "Press “Share a tab's sound” and choose one, or take another voice."],

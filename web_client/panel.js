@@ -89,7 +89,7 @@ export class Panel {
     const known = Number.isFinite(playout) && roundTrip !== null;
     const total = known ? playout + roundTrip : NaN;
     byId("delay").textContent = number(total);
-    byId("delay-sub").textContent = `round trip ${number(roundTrip ?? NaN)} + playout ${number(playout)}`;
+    byId("delay-sub").textContent = `link ${number(roundTrip ?? NaN)} + server ${number(playout)}`;
     this.delay.push(total);
   }
 
@@ -134,6 +134,6 @@ export class Panel {
     this.#stages({});
     for (const id of ["fps-out", "delay"]) byId(id).textContent = "–";
     byId("fps-sub").textContent = "in – · shown –";
-    byId("delay-sub").textContent = "round trip – + playout –";
+    byId("delay-sub").textContent = "link – + server –";
   }
 }

@@ -8,7 +8,7 @@ import { UserError } from "./errors.js";
 import { fromCamera, openCamera, openClip, openDemoFace, openPortrait } from "./picture.js";
 import { audioContext, fromMicrophone, openDemoVoice, openMicrophone, openTab, openVoiceFile } from "./voice.js";
 
-const DEVICES = { camera: "camera", microphone: "microphone" };
+const DEVICES = new Set(["camera", "microphone"]);
 
 const byId = (id) => document.getElementById(id);
 
@@ -38,9 +38,7 @@ export class Studio extends EventTarget {
     this.voices = {
       microphone: () => (needSecure("Microphone"), openMicrophone(byId("microphone-device").value)),
       file: () => openVoiceFile(chosenFile("voice-file", "no-voice")),
-      tab: () => {
-        throw new UserError("no-tab");
-      },
+      tab: () => openTab(),
       demo: () => openDemoVoice(),
     };
     this.#bind();
@@ -69,7 +67,7 @@ export class Studio extends EventTarget {
         if (target.files.length) target.nextElementSibling.textContent = target.files[0].name;
       });
     }
-    byId("share-tab").addEventListener("click", () => this.#open("voice", openTab));
+    byId("share-tab").addEventListener("click", () => this.#open("voice"));
     navigator.mediaDevices?.addEventListener("devicechange", () => this.listDevices());
   }
 
@@ -96,7 +94,7 @@ export class Studio extends EventTarget {
     const kind = this.kind(side);
     const waitsForFile = ["portrait", "clip", "file"].includes(kind) && !byId(`${kind === "file" ? "voice" : kind}-file`).files.length;
     const waitsForPerson = kind === "tab" || waitsForFile;
-    const waitsForStart = kind in DEVICES && !this.live && (await permission(kind)) !== "granted";
+    const waitsForStart = DEVICES.has(kind) && !this.live && (await permission(kind)) !== "granted";
     if (waitsForPerson || waitsForStart) {
       if (!this.live) this.#use(side, null);
       return;
@@ -105,18 +103,18 @@ export class Studio extends EventTarget {
   }
 
   async #reopen(side) {
-    const devices = this.kind(side) in DEVICES;
-    if (this[side] || this.live || !devices) await this.#open(side);
+    const device = DEVICES.has(this.kind(side));
+    if (this[side] || this.live || !device) await this.#open(side);
   }
 
   // Only the last choice counts when several are under way.
-  async #open(side, opener = this[`${side}s`][this.kind(side)]) {
+  async #open(side) {
     const kind = this.kind(side);
     const turn = ++this.turn[side];
     // Many cameras can't be opened twice, and a new size needs the old one gone.
     if (kind === "camera" && this.picture?.kind === "camera") this.picture.stop();
     try {
-      const source = await opener();
+      const source = await this[`${side}s`][kind]();
       if (turn !== this.turn[side]) return source.stop();
       this.#use(side, source);
     } catch (error) {
@@ -127,11 +125,8 @@ export class Studio extends EventTarget {
   }
 
   #problem(error, kind) {
-    const refused = kind === "tab" && error instanceof DOMException;
-    const detail = refused
-      ? { error: new UserError("tab-refused"), wanted: [] }
-      : { error, wanted: kind in DEVICES ? [DEVICES[kind]] : [] };
-    this.dispatchEvent(new CustomEvent("problem", { detail }));
+    const wanted = DEVICES.has(kind) ? [kind] : [];
+    this.dispatchEvent(new CustomEvent("problem", { detail: { error, wanted } }));
   }
 
   #use(side, source) {
@@ -140,7 +135,7 @@ export class Studio extends EventTarget {
     if (old && old !== source) old.stop();
     if (source) {
       source.track.addEventListener("ended", () => this.#ended(side, source));
-      if (source.kind in DEVICES) this.listDevices();
+      if (DEVICES.has(source.kind)) this.listDevices();
       if (this.live) source.play?.();
     }
     this.dispatchEvent(new CustomEvent(side, { detail: source }));
@@ -156,7 +151,7 @@ export class Studio extends EventTarget {
     audioContext();
     const needs = (side) => this[side]?.kind !== this.kind(side) || this[side].track.readyState === "ended";
     const [picture, voice] = [needs("picture"), needs("voice")];
-    this.wanted = [picture && "picture", voice && "voice"].filter(Boolean).map((side) => this.kind(side)).filter((kind) => kind in DEVICES);
+    this.wanted = [picture && "picture", voice && "voice"].filter(Boolean).map((side) => this.kind(side)).filter((kind) => DEVICES.has(kind));
     if (this.wanted.length === 2) {
       needSecure("Camera and microphone");
       const stream = await openBoth(byId("camera-device").value, this.quality, byId("microphone-device").value);
@@ -164,8 +159,9 @@ export class Studio extends EventTarget {
       this.#use("voice", fromMicrophone(stream));
       return;
     }
-    if (picture) this.#use("picture", await this.pictures[this.kind("picture")]());
+    // The voice first: a tab can only be asked for soon after the click.
     if (voice) this.#use("voice", await this.voices[this.kind("voice")]());
+    if (picture) this.#use("picture", await this.pictures[this.kind("picture")]());
   }
 
   /** Shows the picture before a call where that needs no prompt. */

@@ -5,6 +5,13 @@ import { UserError } from "./errors.js";
 
 const DEMO_VOICES = ["demo/voice.mp3", "demo/voice.ogg", "demo/voice.wav"];
 
+const TAB = {
+  video: { displaySurface: "browser" },
+  audio: { suppressLocalAudioPlayback: true, echoCancellation: false, noiseSuppression: false },
+  systemAudio: "include",
+  selfBrowserSurface: "exclude",
+};
+
 let context = null;
 
 /** The page's one AudioContext; call it first in a click, or the browser keeps it suspended. */
@@ -87,12 +94,8 @@ export async function openDemoVoice() {
 /** Asks for a tab; browsers only give a tab's sound together with its picture, which is dropped. */
 export async function openTab() {
   if (!navigator.mediaDevices?.getDisplayMedia) throw new UserError("no-tab-sound");
-  const stream = await navigator.mediaDevices.getDisplayMedia({
-    video: { displaySurface: "browser" },
-    audio: { suppressLocalAudioPlayback: true, echoCancellation: false, noiseSuppression: false },
-    systemAudio: "include",
-    preferCurrentTab: false,
-    selfBrowserSurface: "exclude",
+  const stream = await navigator.mediaDevices.getDisplayMedia(TAB).catch((cause) => {
+    throw new UserError("tab-refused", "", { cause });
   });
   const [track] = stream.getAudioTracks();
   if (!track) {
