@@ -1,0 +1,1 @@
+"""Clocks and networks: WebRTC calls around the lip-sync engine. No tensors in here."""

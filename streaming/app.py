@@ -1,0 +1,197 @@
+"""The aiohttp application: routes, start and stop."""
+
+import asyncio
+import logging
+import signal
+import ssl
+import time
+from collections.abc import AsyncIterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from . import rtc_compat
+from .capacity import seats, usable_cores
+from .metrics import Metrics
+from .pipeline import Shared
+from .problems import Problem
+from .security import Guard, middleware
+from .settings import Settings, is_loopback
+from .signaling import JSON_OVERHEAD, Calls
+from .worker import Engine
+
+logger = logging.getLogger(__name__)
+
+PAGE = Path(__file__).parent.parent / "web_client"
+LAG_PROBE_S = 0.02
+SHUTDOWN_LIMIT_S = 1.0
+PROBE_TICKS = 20
+
+
+class Server:
+    """One application: an engine, its calls, and what is told about them.
+
+    tick_ms: duration of a warm tick, from `engine.measure_tick_ms`; it decides the seats.
+    """
+
+    def __init__(self, settings: Settings, engine: Engine, tick_ms: float) -> None:
+        self._settings = settings
+        self._facts = engine.facts
+        self._tick_ms = tick_ms
+        self._metrics = Metrics()
+        self._calls = Calls(
+            Shared(settings, engine, self._metrics, tick_ms / 1000),
+            seats(settings.max_sessions, tick_ms, usable_cores()),
+        )
+        self._metrics.sessions_limit.set(self._calls.seats)
+        self._metrics.build.labels(build_version(), self._facts.model, self._facts.runtime).set(1)
+
+    @property
+    def calls(self) -> Calls:
+        return self._calls
+
+    def application(self) -> web.Application:
+        """Cures aiortc for this process and builds the routes."""
+        rtc_compat.apply(
+            video_kbps=self._settings.video_kbps,
+            loopback=is_loopback(self._settings.host),
+            observe=self._metrics.observe_stage,
+        )
+        app = web.Application(
+            middlewares=[middleware(Guard(self._settings))],
+            client_max_size=2 * self._settings.max_sdp_bytes + JSON_OVERHEAD,
+        )
+        app.add_routes(self._calls.routes())
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._show_metrics)
+        app.router.add_get("/api/config", self._config)
+        app.router.add_get("/", self._index)
+        if PAGE.is_dir():
+            app.router.add_static("/", PAGE)
+        app.on_response_prepare.append(_set_caching)
+        app.on_shutdown.append(self._stop)
+        app.cleanup_ctx.append(self._probe_loop)
+        return app
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        if self._calls.draining:
+            raise Problem(503, "server is stopping")
+        if self._tick_ms > 40:
+            raise Problem(503, f"too slow: a tick takes {self._tick_ms:.0f} ms of 40")
+        if self._calls.active >= self._calls.seats:
+            raise Problem(503, "server full", retry_after_s=10)
+        return web.json_response({"status": "ready", "tick_ms": round(self._tick_ms, 1)})
+
+    async def _show_metrics(self, request: web.Request) -> web.Response:
+        return web.Response(
+            body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    async def _config(self, request: web.Request) -> web.Response:
+        settings, facts = self._settings, self._facts
+        return web.json_response(
+            {
+                "version": build_version(),
+                "ice_servers": [s.model_dump(exclude_none=True) for s in settings.ice_servers],
+                "limits": {
+                    "max_sessions": self._calls.seats,
+                    "active_sessions": self._calls.active,
+                    "max_sdp_bytes": settings.max_sdp_bytes,
+                    "connect_timeout_s": settings.connect_timeout_s,
+                    "stall_timeout_s": settings.stall_timeout_s,
+                },
+                "video_kbps": settings.video_kbps,
+                "model_facts": {
+                    "model": facts.model,
+                    "runtime": facts.runtime,
+                    "crop_px": facts.crop_px,
+                    "slots": facts.slots,
+                    "look_ahead_ms": facts.look_ahead_ms,
+                    "fps": facts.fps,
+                    "tick_ms": round(self._tick_ms, 1),
+                },
+            }
+        )
+
+    async def _index(self, request: web.Request) -> web.StreamResponse:
+        page = PAGE / "index.html"
+        if not page.is_file():
+            raise Problem(404, "the page is not part of this installation")
+        return web.FileResponse(page)
+
+    async def _stop(self, app: web.Application) -> None:
+        await self._calls.close()
+
+    async def _probe_loop(self, app: web.Application) -> AsyncIterator[None]:
+        probe = asyncio.create_task(self._measure_lag())
+        yield
+        probe.cancel()
+
+    async def _measure_lag(self) -> None:
+        worst, told_at = 0.0, time.monotonic()
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(LAG_PROBE_S)
+            now = time.monotonic()
+            worst = max(worst, now - before - LAG_PROBE_S)
+            if now - told_at >= 1:
+                self._metrics.loop_lag.set(worst)
+                worst, told_at = 0.0, now
+
+
+async def _set_caching(request: web.Request, response: web.StreamResponse) -> None:
+    if request.path.startswith(("/api/", "/metrics", "/healthz", "/readyz")):
+        response.headers["Cache-Control"] = "no-store"
+    elif request.path.startswith("/demo/"):
+        response.headers["Cache-Control"] = "public, max-age=3600"
+    else:
+        response.headers["Cache-Control"] = "no-cache"  # revalidated by ETag: updates show at once
+
+
+def build_version() -> str:
+    """Version of the installed package, "dev" from a bare checkout."""
+    try:
+        return version("omnisync-live")
+    except PackageNotFoundError:
+        return "dev"
+
+
+async def serve(settings: Settings, engine: Engine) -> None:
+    """Serves until SIGINT or SIGTERM; prints the address once ready. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    tick_ms = await loop.run_in_executor(None, engine.measure_tick_ms, PROBE_TICKS)
+    server = Server(settings, engine, tick_ms)
+    runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=SHUTDOWN_LIMIT_S)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port, ssl_context=_tls(settings))
+        await site.start()
+        print(_address(settings, runner), flush=True)
+        logger.info("tick %.1f ms, seats %d", tick_ms, server.calls.seats)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    return context
+
+
+def _address(settings: Settings, runner: web.AppRunner) -> str:
+    scheme = "https" if settings.tls_cert else "http"
+    port = runner.addresses[0][1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{port}"

@@ -1,0 +1,21 @@
+"""How many calls this machine can carry."""
+
+import os
+
+TICK_BUDGET_MS = 40.0
+CODEC_MS = 11.0  # decode, encode and RTP of one 640x480 VP8 call, each tick
+USABLE = 0.85  # of all cores; the rest keeps the tails short
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def seats(asked: int, tick_ms: float, cores: int) -> int:
+    """Calls at a time: what the operator asked for, or (0) what the measured tick allows."""
+    if asked:
+        return asked
+    return max(1, int(USABLE * cores * TICK_BUDGET_MS / (tick_ms + CODEC_MS)))

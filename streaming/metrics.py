@@ -1,0 +1,52 @@
+"""Prometheus metrics. Base units, few labels, never a session id; edges follow the 40 ms budget."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+EDGES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.12, 0.25, 1.0)
+
+
+class Metrics:
+    """One registry for one application, so that tests may make many."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.sessions_active = self._gauge("sessions_active", "Calls in progress")
+        self.sessions_limit = self._gauge("sessions_limit", "Calls accepted at a time")
+        self.sessions = self._counter("sessions", "Calls ended, by outcome", "outcome")
+        self.session_duration = self._histogram(
+            "session_duration_seconds", "Length of calls", edges=(1, 10, 60, 300, 1800, 7200)
+        )
+        self.connect = self._histogram(
+            "connect_seconds", "Offer to connected", edges=(0.02, 0.05, 0.1, 0.3, 1, 3, 10)
+        )
+        self.offers_refused = self._counter("offers_refused", "Refused offers, by status", "status")
+        self.frames = self._counter("frames", "Video frames, by what became of them", "stage")
+        self.stage = self._histogram("stage_seconds", "Time of one stage of a tick", "stage")
+        self.deadline_misses = self._counter(
+            "deadline_misses", "Pictures that were not ready for their release"
+        )
+        self.queue_depth = self._gauge("queue_depth", "Things waiting, latest value", "queue")
+        self.playout_delay = self._gauge("playout_delay_seconds", "Slot taken to slot released")
+        self.av_skew = self._gauge("av_skew_seconds", "Picture minus sound at release")
+        self.loop_lag = self._gauge("event_loop_lag_seconds", "Worst timer lag of the last second")
+        self.sound = self._counter("sound_seconds", "Sound concealed or moved", "kind")
+        self.packets_lost = self._counter("rtp_packets_lost", "RTP packets lost on the way in")
+        self.build = self._gauge("build_info", "Always 1", "version", "model", "runtime")
+
+    def render(self) -> bytes:
+        """The text exposition format."""
+        return bytes(generate_latest(self.registry))
+
+    def observe_stage(self, stage: str, seconds: float) -> None:
+        self.stage.labels(stage).observe(seconds)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"omnisync_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"omnisync_{name}", text, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, text: str, *labels: str, edges: tuple[float, ...] = EDGES_S
+    ) -> Histogram:
+        return Histogram(f"omnisync_{name}", text, labels, registry=self.registry, buckets=edges)

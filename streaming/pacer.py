@@ -1,0 +1,189 @@
+"""The output clock: frame n and its 40 ms of sound leave by the same release time.
+
+Sound never waits for a picture: a picture that is not ready is replaced by the last one. The delay
+between taking a slot and releasing it follows what the engine needs, slowly, by stretching the
+spacing of packets, never by cutting samples. Time is injected; nothing here sleeps.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from .mediaclock import FPS, SLOT
+from .sound import RATE_HZ, Pcm
+
+Content = TypeVar("Content")
+Picture = TypeVar("Picture")
+
+CHUNK = RATE_HZ // 50  # samples: 20 ms, one Opus frame; more would share one RTP timestamp
+CHUNKS = SLOT // CHUNK
+LATENESS_WINDOW = 250  # pictures: 10 s
+QUANTILE = 0.97  # the rest falls into the grace
+SLACK_S = 0.002
+GRACE_S = 0.020  # a picture may leave this much after its sound before the last one repeats
+STARVED_S = 0.06  # sound this late was not there: go on from here instead of catching up
+RISE = 0.02  # seconds of delay per second; 2 % is what a receiver stretches without being heard
+FALL = 0.005
+MAX_SOUND_SLOTS = 50
+MAX_PICTURES = 16
+
+
+class Kind(Enum):
+    """What a released picture is."""
+
+    SYNCED = "synced"
+    PASSED = "passed_through"
+    REPEATED = "repeated"
+
+
+@dataclass(frozen=True, slots=True)
+class Out(Generic[Content]):
+    """Something released: its media time in seconds, and what to send."""
+
+    media_s: float
+    content: Content
+    kind: Kind = Kind.SYNCED
+
+
+class PlayoutClock:
+    """Release time = base + media time; the base follows a quantile of the pictures' lateness."""
+
+    def __init__(self) -> None:
+        self._base: float | None = None
+        self._moved_at = 0.0
+        self._lateness: deque[float] = deque(maxlen=LATENESS_WINDOW)
+        self._target = 0.0
+        self.rebased = 0
+
+    @property
+    def started(self) -> bool:
+        return self._base is not None
+
+    def start(self, now: float, delay_s: float) -> None:
+        """Media time 0 leaves at now + delay_s until experience says otherwise."""
+        self._base = self._target = now + delay_s
+        self._moved_at = now
+
+    def release(self, media_s: float) -> float:
+        assert self._base is not None
+        return self._base + media_s
+
+    def ready(self, media_s: float, now: float) -> None:
+        """Learns that the picture of this media time became ready at `now`."""
+        self._lateness.append(now - media_s)
+        if len(self._lateness) >= FPS:
+            self._target = float(np.quantile(self._lateness, QUANTILE)) + SLACK_S
+
+    def advance(self, now: float) -> None:
+        """Moves the base towards its target, slowly enough to go unheard."""
+        assert self._base is not None
+        passed = max(0.0, now - self._moved_at)
+        self._moved_at = now
+        step = self._target - self._base
+        self._base += min(step, RISE * passed) if step > 0 else max(step, -FALL * passed)
+
+    def rebase(self, media_s: float, now: float) -> None:
+        """After a gap without any sound: `media_s` leaves now."""
+        assert self._base is not None
+        self._base = now - media_s
+        self._target = max(self._target, self._base)
+        self.rebased += 1
+
+
+class Pacer(Generic[Picture]):
+    """Holds what is ready and gives out what is due. One event loop owns it."""
+
+    def __init__(self, clock: PlayoutClock, changed: Callable[[], None] = lambda: None) -> None:
+        self.clock = clock
+        self._changed = changed
+        self._sound: dict[int, Pcm] = {}
+        self._pictures: dict[int, tuple[Picture, Kind] | None] = {}
+        self._next_chunk = 0
+        self._next_slot = 0
+        self._last: Picture | None = None
+        self.counts = dict.fromkeys(Kind, 0)
+        self.too_late = 0
+
+    @property
+    def waiting_sound_s(self) -> float:
+        return len(self._sound) / FPS
+
+    @property
+    def waiting_pictures(self) -> int:
+        return len(self._pictures)
+
+    def put_sound(self, slot: int, sound: Pcm) -> None:
+        """(1920,) int16 of a slot; beyond 2 s of it the oldest goes."""
+        self._sound[slot] = sound
+        while len(self._sound) > MAX_SOUND_SLOTS:
+            del self._sound[min(self._sound)]
+            self._next_chunk = max(self._next_chunk, min(self._sound) * CHUNKS)
+        self._changed()
+
+    def put_picture(self, slot: int, picture: Picture, kind: Kind, now: float) -> None:
+        self.clock.ready(slot / FPS, now)
+        if slot < self._next_slot:
+            self.too_late += 1
+            self._last = picture  # newer than what is being repeated
+            return
+        self._pictures[slot] = (picture, kind)
+        while len(self._pictures) > MAX_PICTURES:
+            del self._pictures[min(self._pictures)]
+        self._changed()
+
+    def give_up(self, slot: int) -> None:
+        """No picture will come for this slot; the last one repeats without waiting."""
+        if slot >= self._next_slot:
+            self._pictures[slot] = None
+            self._changed()
+
+    def sound_due(self) -> float | None:
+        """When the next 20 ms of sound leave; None while they are not there."""
+        if not self.clock.started or self._next_chunk // CHUNKS not in self._sound:
+            return None
+        return self.clock.release(self._next_chunk * CHUNK / RATE_HZ)
+
+    def take_sound(self, now: float) -> Out[Pcm] | None:
+        """The next 20 ms, (960,) int16, if due."""
+        if self.clock.started:
+            self.clock.advance(now)
+        due = self.sound_due()
+        if due is None or now < due:
+            return None
+        media_s = self._next_chunk * CHUNK / RATE_HZ
+        if now - due > STARVED_S:
+            self.clock.rebase(media_s, now)
+        slot, part = divmod(self._next_chunk, CHUNKS)
+        chunk = self._sound[slot][part * CHUNK : (part + 1) * CHUNK]
+        if part == CHUNKS - 1:
+            del self._sound[slot]
+        self._next_chunk += 1
+        return Out(media_s, chunk)
+
+    def picture_due(self) -> float | None:
+        """When the next picture or its replacement leaves; None before the first is ready."""
+        if not self.clock.started or (self._last is None and not self._pictures):
+            return None
+        due = self.clock.release(self._next_slot / FPS)
+        return due if self._next_slot in self._pictures else due + GRACE_S
+
+    def take_picture(self, now: float) -> Out[Picture] | None:
+        """The next picture if due: the slot's own, or the last one again."""
+        due = self.picture_due()
+        while due is not None and now >= due:
+            media_s = self._next_slot / FPS
+            own = self._pictures.pop(self._next_slot, None)
+            self._next_slot += 1
+            if own is not None:
+                self._last, kind = own
+                self.counts[kind] += 1
+                return Out(media_s, self._last, kind)
+            if self._last is not None:
+                self.counts[Kind.REPEATED] += 1
+                return Out(media_s, self._last, Kind.REPEATED)
+            due = self.picture_due()
+        return None

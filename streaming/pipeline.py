@@ -1,0 +1,170 @@
+"""The media of one call: camera and voice -> slots -> engine -> paced picture and sound.
+
+Knows nothing of signalling. All of it runs on one event loop, except the engine's steps.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import time
+
+import av
+from aiortc import MediaStreamTrack
+
+from .control import Controls
+from .inlets import pump_camera, pump_sound
+from .mediaclock import FPS, MediaClock, Slot
+from .metrics import Metrics
+from .pacer import Pacer, PlayoutClock
+from .report import Report
+from .settings import Settings
+from .sound import Decimator, Pcm, SoundTimeline
+from .speech import SpeechGate
+from .tracks import PictureTrack, Signal, SoundTrack
+from .worker import Engine, EngineWorker, Finished
+
+PENDING_SLOTS = 2  # slots that wait for a busy engine; older ones are skipped
+FIRST_SLACK_S = 0.012  # before the playout delay knows this call
+FACE_VERDICTS = 5  # pictures in a row that must agree before a change is told
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What every call shares. tick_s: measured duration of one warm tick."""
+
+    settings: Settings
+    engine: Engine
+    metrics: Metrics
+    tick_s: float
+
+
+class Pipeline:
+    """One call's media. `jobs()` must run for it to move."""
+
+    def __init__(self, shared: Shared, controls: Controls, on_face: Callable[[bool], None]) -> None:
+        self.controls = controls
+        self._metrics = shared.metrics
+        facts = shared.engine.facts
+        self._first_delay_s = facts.look_ahead_ms / 1000 + shared.tick_s + FIRST_SLACK_S
+        self._now = asyncio.get_running_loop().time
+        self._arrived, self._released, self._cut = Signal(), Signal(), Signal()
+        self._sound = SoundTimeline()
+        self._clock: MediaClock[av.VideoFrame] = MediaClock(self._sound)
+        self._playout = PlayoutClock()
+        self._pacer: Pacer[av.VideoFrame] = Pacer(self._playout, self._released.notify)
+        self._worker = EngineWorker(shared.engine, controls)
+        self._decimate = Decimator()
+        self._gate = SpeechGate(enabled=shared.settings.speech_gate)
+        self._pending: deque[tuple[Slot[av.VideoFrame], Pcm]] = deque()
+        self._on_face = on_face
+        self._face_verdicts: deque[bool] = deque(maxlen=FACE_VERDICTS)
+        self._face_found = False
+        self._face_told: bool | None = None
+        self._delay_s = self._first_delay_s
+        self._report = Report(shared.metrics, facts)
+        self.heard_at = self.seen_at = self._now()
+
+    def tracks(self) -> tuple[SoundTrack, PictureTrack]:
+        """The returned sound and picture; to be made once."""
+        released = self._report.released
+        return (
+            SoundTrack(self._pacer, self._released, released),
+            PictureTrack(self._pacer, self._released, released),
+        )
+
+    def unix_at(self, media_s: float) -> float:
+        """Unix time at which this media time leaves; for the sender reports."""
+        return time() - self._now() + self._playout.release(media_s)
+
+    async def take_sound(self, track: MediaStreamTrack) -> None:
+        """Drains the remote voice until it ends."""
+
+        def heard() -> None:
+            self.heard_at = self._now()
+            self._arrived.notify()
+
+        await pump_sound(track, self._sound, self._now, heard)
+
+    async def take_camera(self, track: MediaStreamTrack) -> None:
+        """Drains the remote picture until it ends."""
+
+        def seen(superseded: int) -> None:
+            self.seen_at = self._now()
+            self._report.count("in")
+            self._report.count("dropped", superseded)
+            self._arrived.notify()
+
+        await pump_camera(track, self._clock, self._now, seen)
+
+    async def cut_slots(self) -> None:
+        """Hands each slot's sound to the pacer and the slot to the engine, when it is due."""
+        while True:
+            slot = self._clock.cut(self._now(), speaking=self._gate.speaking)
+            if slot is None:
+                await self._arrived.wait(self._clock.next_check(self._now()))
+                continue
+            if not self._playout.started:
+                self._playout.start(slot.cut_at, self._first_delay_s)
+            delay_s = self._playout.release(slot.index / FPS) - slot.cut_at
+            self._delay_s += 0.1 * (delay_s - self._delay_s)
+            self._pacer.put_sound(slot.index, slot.sound)
+            self._pending.append((slot, self._gate(self._decimate(slot.sound))))
+            self._report.count("stale", int(slot.stale))
+            while len(self._pending) > PENDING_SLOTS:
+                skipped, _ = self._pending.popleft()
+                self._pacer.give_up(skipped.index)
+                self._report.count("skipped")
+            self._cut.notify()
+
+    async def run_engine(self) -> None:
+        """Steps the engine through the slots, one at a time."""
+        while True:
+            while not self._pending:
+                await self._cut.wait()
+            slot, voice = self._pending.popleft()
+            start = self._now()
+            finished = await self._worker.step(slot, voice, self.controls)
+            self._metrics.observe_stage("tick", self._now() - start)
+            for stage, ms in self._worker.stage_ms.items():
+                self._metrics.observe_stage(stage, ms / 1000)
+            for picture in finished:
+                self._put(picture)
+
+    def _put(self, finished: Finished) -> None:
+        self._pacer.put_picture(finished.slot, finished.picture, finished.kind, self._now())
+        self._face_found = finished.face_found
+        self._face_verdicts.append(finished.face_found)
+        agreed = set(self._face_verdicts)
+        if len(self._face_verdicts) == FACE_VERDICTS and len(agreed) == 1:
+            (found,) = agreed
+            if found != self._face_told:
+                self._face_told = found
+                self._on_face(found)
+
+    def stats(self) -> str:
+        """The `stats` message; counts the time since the last call. Once a second."""
+        depth = {
+            "sound_ms": round(1000 * self._pacer.waiting_sound_s),
+            "pictures": self._pacer.waiting_pictures,
+            "slots": len(self._pending),
+        }
+        for queue, value in depth.items():
+            self._metrics.queue_depth.labels(queue).set(value)
+        self._report.rates(self._now())
+        self._report.sound(self._sound)
+        return self._report.stats(
+            self._pacer,
+            self._delay_s,
+            stage_ms={k: round(v, 2) for k, v in self._worker.stage_ms.items()},
+            queue_depth=depth,
+            face_found=self._face_found,
+            speaking=self._gate.speaking,
+            stale=self._report.total("stale"),
+            dropped=self._report.total("dropped"),
+            rebased=self._playout.rebased,
+        )
+
+    def close(self) -> None:
+        """Ends the engine's stream; the tracks end with their connection."""
+        self._worker.close()

@@ -1,0 +1,91 @@
+"""What a call tells about itself once a second: the counters behind `stats` and the metrics."""
+
+import json
+from collections import Counter
+from typing import Any
+
+from .mediaclock import FPS
+from .metrics import Metrics
+from .pacer import Kind, Out, Pacer
+from .sound import SoundTimeline
+
+
+class Report:
+    """Counts of one call, and their differences over the last second."""
+
+    def __init__(self, metrics: Metrics, facts: Any) -> None:
+        self._metrics = metrics
+        self._facts = facts
+        self._total: Counter[str] = Counter()
+        self._before: Counter[str] = Counter()
+        self._told_at = 0.0
+        self._sound_before = (0, 0, 0)
+        self._released: dict[str, float] = {}
+        self._skews: list[float] = []
+        self.fps: dict[str, float] = {}
+
+    def count(self, stage: str, number: int = 1) -> None:
+        self._total[stage] += number
+        if number:
+            self._metrics.frames.labels(stage).inc(number)
+
+    def total(self, stage: str) -> int:
+        return self._total[stage]
+
+    def released(self, kind: str, out: Out[Any], now: float) -> None:
+        """Notes a release of a track; pairs picture and sound of one media time."""
+        if kind == "video":
+            self.count("out" if out.kind is Kind.SYNCED else out.kind.value)
+            if out.kind is Kind.REPEATED:
+                self._metrics.deadline_misses.inc()
+        slot, half = divmod(round(out.media_s * FPS * 2), 2)
+        if half:
+            return
+        other = "audio" if kind == "video" else "video"
+        self._released[f"{kind}{slot}"] = now
+        partner = self._released.pop(f"{other}{slot}", None)
+        if partner is not None:
+            self._released.pop(f"{kind}{slot}", None)
+            self._skews.append(now - partner if kind == "video" else partner - now)
+        if len(self._released) > FPS:
+            self._released.clear()
+
+    def skew_ms(self) -> float:
+        """Mean of picture release minus sound release since the last call, ms."""
+        skews, self._skews = self._skews, []
+        return 1000 * sum(skews) / len(skews) if skews else 0.0
+
+    def rates(self, now: float) -> None:
+        """Takes the stage rates since the last call into `fps`."""
+        passed = max(now - self._told_at, 1e-3)
+        self.fps = {k: (n - self._before[k]) / passed for k, n in self._total.items()}
+        self._before, self._told_at = self._total.copy(), now
+
+    def sound(self, timeline: SoundTimeline) -> None:
+        """Adds the timeline's losses to the metrics."""
+        now = (timeline.lost_samples, timeline.late_samples, timeline.silent_samples)
+        for kind, new, old in zip(("lost", "late", "silent"), now, self._sound_before, strict=True):
+            self._metrics.sound.labels(kind).inc((new - old) / 48_000)
+        self._sound_before = now
+
+    def stats(self, pacer: Pacer[Any], delay_s: float, **state: Any) -> str:
+        """The `stats` message of the control channel."""
+        skew_ms = self.skew_ms()
+        self._metrics.av_skew.set(skew_ms / 1000)
+        self._metrics.playout_delay.set(delay_s)
+        message = {
+            "type": "stats",
+            "fps_in": round(self.fps.get("in", 0.0), 1),
+            "fps_out": round(self.fps.get("out", 0.0), 1),
+            "repeated": pacer.counts[Kind.REPEATED],
+            "passed_through": pacer.counts[Kind.PASSED],
+            "skipped": self.total("skipped"),
+            "too_late": pacer.too_late,
+            "look_ahead_ms": self._facts.look_ahead_ms,
+            "playout_delay_ms": round(1000 * delay_s, 1),
+            "av_offset_ms": round(skew_ms, 1),
+            "model": self._facts.model,
+            "runtime": self._facts.runtime,
+            **state,
+        }
+        return json.dumps(message)

@@ -1,0 +1,138 @@
+"""One call's engine stream on its own thread: slots in, finished pictures out."""
+
+import asyncio
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from .control import Controls
+from .mediaclock import Slot
+from .pacer import Kind
+from .sound import Pcm
+
+Rgb = NDArray[np.uint8]
+MAX_PIXELS = 1280 * 720
+
+
+class SyncedFrame(Protocol):
+    """What the engine gives back; see engine.SyncedFrame."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def rgb(self) -> Rgb: ...
+    @property
+    def mask(self) -> NDArray[np.float32] | None: ...
+    @property
+    def face_found(self) -> bool: ...
+
+
+class Stream(Protocol):
+    """The part of engine.LipSyncStream that a call uses. Calls come from one thread at a time."""
+
+    strength: float
+    bypass: bool
+    stage_ms: dict[str, float]
+
+    def push_audio(self, pcm: Pcm) -> None: ...
+    def push_frame(self, rgb: Rgb) -> list[Any]: ...
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    """The part of engine.LipSyncEngine that the server uses."""
+
+    @property
+    def facts(self) -> Any: ...
+    def measure_tick_ms(self, n: int = 20) -> float: ...
+    def open_stream(self, strength: float = 1.0, face_box: Any = None) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One picture of the engine, ready to be encoded."""
+
+    slot: int
+    picture: av.VideoFrame
+    kind: Kind
+    face_found: bool
+
+
+class EngineWorker:
+    """Runs one stream in one thread; at most one step is in flight.
+
+    A slot that was never stepped leaves no hole in the engine's own time: its picture and its
+    sound are both left out, so frame and sound stay together for those that follow.
+    """
+
+    def __init__(self, engine: Engine, controls: Controls) -> None:
+        self._engine = engine
+        self._applied = controls
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._opened: Future[Stream] = self._pool.submit(
+            engine.open_stream, controls.strength, _whole(controls)
+        )
+        self._in_flight: dict[int, tuple[int, av.VideoFrame]] = {}
+        self._pushed = 0
+        self.stage_ms: dict[str, float] = {}
+
+    async def step(self, slot: Slot[av.VideoFrame], voice: Pcm, want: Controls) -> list[Finished]:
+        """Pushes a slot's 640 samples of 16 kHz voice and its frame; gives what became ready."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._step, slot, voice, want)
+
+    def _step(self, slot: Slot[av.VideoFrame], voice: Pcm, want: Controls) -> list[Finished]:
+        stream = self._opened.result()
+        self._apply(stream, want)
+        source = bounded(slot.picture)
+        self._in_flight[self._pushed] = (slot.index, source)
+        self._pushed += 1
+        rgb: Any = source.to_ndarray(format="rgb24")
+        stream.push_audio(voice)
+        frames = stream.push_frame(rgb)
+        self.stage_ms = dict(stream.stage_ms)
+        return [self._finish(frame) for frame in frames]
+
+    def _finish(self, frame: SyncedFrame) -> Finished:
+        slot, source = self._in_flight.pop(frame.index)
+        if frame.mask is None:
+            return Finished(slot, source, Kind.PASSED, frame.face_found)
+        picture = av.VideoFrame.from_ndarray(frame.rgb, format="rgb24").reformat(format="yuv420p")
+        return Finished(slot, picture, Kind.SYNCED, frame.face_found)
+
+    def _apply(self, stream: Any, want: Controls) -> None:
+        if want == self._applied:
+            return
+        stream.strength, stream.bypass = want.strength, want.bypass
+        if want.face_box != self._applied.face_box:
+            stream.face_box = _whole(want)
+        self._applied = want
+
+    def close(self) -> None:
+        """Ends the stream after the step in flight, without waiting for it."""
+        self._pool.submit(self._close)
+        self._pool.shutdown(wait=False)
+
+    def _close(self) -> None:
+        if self._opened.exception() is None:
+            self._opened.result().close()
+        self._in_flight.clear()
+
+
+def bounded(frame: av.VideoFrame) -> av.VideoFrame:
+    """The frame, made smaller where it has more pixels than 1280x720; even sides."""
+    if frame.width * frame.height <= MAX_PIXELS:
+        return frame
+    scale = (MAX_PIXELS / (frame.width * frame.height)) ** 0.5
+    return frame.reformat(int(frame.width * scale) & ~1, int(frame.height * scale) & ~1)
+
+
+def _whole(controls: Controls) -> tuple[int, int, int, int] | None:
+    if controls.face_box is None:
+        return None
+    x, y, width, height = (round(value) for value in controls.face_box)
+    return x, y, width, height
