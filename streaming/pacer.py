@@ -5,6 +5,7 @@ between taking a slot and releasing it follows what the engine needs, slowly, by
 spacing of packets, never by cutting samples. Time is injected; nothing here sleeps.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,9 +26,10 @@ LATENESS_WINDOW = 250  # pictures: 10 s
 QUANTILE = 0.97  # the rest falls into the grace
 SLACK_S = 0.002
 GRACE_S = 0.020  # a picture may leave this much after its sound before the last one repeats
-STARVED_S = 0.06  # sound this late was not there: go on from here instead of catching up
+GAP_S = 0.3  # sound later than this is not caught up with: the clock goes on from here
 RISE = 0.02  # seconds of delay per second; 2 % is what a receiver stretches without being heard
-FALL = 0.005
+FALL = 0.01
+MAX_DELAY_S = 0.4  # a machine that needs more repeats pictures instead
 MAX_SOUND_SLOTS = 50
 MAX_PICTURES = 16
 
@@ -56,6 +58,7 @@ class PlayoutClock:
         self._base: float | None = None
         self._moved_at = 0.0
         self._lateness: deque[float] = deque(maxlen=LATENESS_WINDOW)
+        self._taken: deque[float] = deque(maxlen=FPS)
         self._target = 0.0
         self.rebased = 0
 
@@ -72,11 +75,19 @@ class PlayoutClock:
         assert self._base is not None
         return self._base + media_s
 
+    def taken(self, media_s: float, now: float) -> None:
+        """Learns that the slot of this media time was taken at `now`."""
+        self._taken.append(now - media_s)
+
     def ready(self, media_s: float, now: float) -> None:
         """Learns that the picture of this media time became ready at `now`."""
         self._lateness.append(now - media_s)
         if len(self._lateness) >= FPS:
-            self._target = float(np.quantile(self._lateness, QUANTILE)) + SLACK_S
+            needed = float(np.quantile(self._lateness, QUANTILE)) + SLACK_S
+            self._target = min(needed, self._limit())
+
+    def _limit(self) -> float:
+        return float(np.median(self._taken)) + MAX_DELAY_S if self._taken else math.inf
 
     def advance(self, now: float) -> None:
         """Moves the base towards its target, slowly enough to go unheard."""
@@ -155,7 +166,7 @@ class Pacer(Generic[Picture]):
         if due is None or now < due:
             return None
         media_s = self._next_chunk * CHUNK / RATE_HZ
-        if now - due > STARVED_S:
+        if now - due > GAP_S:
             self.clock.rebase(media_s, now)
         slot, part = divmod(self._next_chunk, CHUNKS)
         chunk = self._sound[slot][part * CHUNK : (part + 1) * CHUNK]

@@ -106,6 +106,7 @@ class Pipeline:
                 continue
             if not self._playout.started:
                 self._playout.start(slot.cut_at, self._first_delay_s)
+            self._playout.taken(slot.index / FPS, slot.cut_at)
             delay_s = self._playout.release(slot.index / FPS) - slot.cut_at
             self._delay_s += 0.1 * (delay_s - self._delay_s)
             self._pacer.put_sound(slot.index, slot.sound)
