@@ -1,4 +1,4 @@
-"""First detection of faces with OpenCV's Haar cascades, one cascade a call so that no frame waits for all of them."""
+"""First detection of faces with OpenCV's Haar cascades, one cascade a call."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def _load(name: str) -> cv2.CascadeClassifier:
     folder = Path(cv2.__file__).parent / "data"
     classifier = cv2.CascadeClassifier(str(folder / f"haarcascade_{name}.xml"))
     if classifier.empty():
-        raise EngineError(f"OpenCV ships no cascade {name}: install opencv-python-headless>=4.10,<5")
+        raise EngineError(
+            f"OpenCV ships no cascade {name}: install opencv-python-headless>=4.10,<5"
+        )
     return classifier
 
 

@@ -1,4 +1,4 @@
-"""Follows one face from frame to frame by its own points; finds it at first and again when it was lost."""
+"""Follows one face from frame to frame by its own points; finds it, and again when it was lost."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class FaceFollower:
         return self._accept(face)
 
     def _find(self, rgb: NDArray[np.uint8], box: Box | None) -> Face | None:
-        """The best of what detection proposes: the largest, or the nearest to the last one followed."""
+        """The best proposal of detection: the largest, or the nearest to the last face followed."""
         if box is not None:
             proposals = [_patch_of(box)]
         elif self._missing > REST_AFTER and self._missing % REST_FRAMES:

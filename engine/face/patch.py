@@ -1,4 +1,4 @@
-"""The square that the landmark net looks at: upright, around a face, placed by the face's own points."""
+"""The square that the landmark net looks at: upright, around a face, placed by its own points."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ class Patch:
         if step > 2.0:
             # A bilinear warp that shrinks this much skips pixels: shrink the surroundings first.
             source, matrix = _shrink(rgb, matrix, step)
-        patch: NDArray[np.uint8] = cv2.warpAffine(
+        patch = cv2.warpAffine(
             source,
             matrix,
             (PATCH_PX, PATCH_PX),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=border,
         )
-        return patch
+        return np.asarray(patch, np.uint8)
 
     def _turn(self) -> NDArray[np.float64]:
         c, s = np.cos(self.angle), np.sin(self.angle)
@@ -81,7 +81,7 @@ def _shrink(
     x1, y1 = np.ceil(reached.max(0) + step).astype(int).clip((x0 + 2, y0 + 2), (width, height))
     part = rgb[y0:y1, x0:x1]
     w, h = max(1, round((x1 - x0) / step)), max(1, round((y1 - y0) / step))
-    small = cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA), np.uint8)
     factor = np.array([w / (x1 - x0), h / (y1 - y0)])
     moved = matrix.copy()
     moved[:, 2] = (moved[:, 2] - (x0, y0) + 0.5) * factor - 0.5

@@ -1,4 +1,4 @@
-"""Steadies followed points: a One-Euro filter (Casiez, Roussel and Vogel 2012) in units of the face's size."""
+"""Steadies followed points: a One-Euro filter (Casiez, Roussel and Vogel 2012) in face sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MakeHuman's files: meshes, shape targets and what is worn on the base mesh (eyes, teeth, hair)."""
+"""MakeHuman's files: meshes, shape targets, and what is worn on the base mesh (eyes, hair)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from training.splits import data_dir
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
+
+
+def vector(*values: float) -> F32:
+    return np.array(values, np.float32)
 
 
 def makehuman() -> Path:

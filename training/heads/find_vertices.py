@@ -1,7 +1,7 @@
-"""Finds the base-mesh vertex of each followed point, once: `python -m training.heads.find_vertices`.
+"""Finds the base-mesh vertex of each point, once: `python -m training.heads.find_vertices`.
 
-`render` writes frontal heads as pictures; training/label.py labels them; `match` then takes for each
-point the visible vertex that lies nearest to its label over all heads, alike on both sides of the face.
+`render` writes frontal heads as pictures; training/label.py labels them; `match` then takes for
+each point the visible vertex nearest to its label over all heads, alike on both sides of the face.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.face.points import LANDMARKS, MIRROR
 from training.heads.assets import base_mesh, makehuman
-from training.heads.head import Framing, Head, _seen
+from training.heads.head import Framing, Head
 from training.heads.light import Camera
 
 SIZE, FRAMING = 384, Framing(0.5, 0.45, 0.24)

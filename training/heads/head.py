@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.face import points as face_points
 from training.heads import light as lighting
-from training.heads.assets import F32, I32, add_target, base_mesh, makehuman
+from training.heads.assets import F32, I32, add_target, base_mesh, makehuman, vector
 from training.heads.identity import Identity, sample_identity
 from training.heads.raster import blend, fill, vertex_normals
 from training.heads.skin import sample_skin
@@ -44,7 +44,7 @@ Coefficients = dict[str, float] | NDArray[np.floating]
 
 @lru_cache(1)
 def landmark_vertices() -> I32:
-    """Base-mesh vertex of each point of engine.face.points, as `training.heads.find_vertices` found."""
+    """Base-mesh vertex of each point of engine.face.points, from training.heads.find_vertices."""
     table = json.loads((Path(__file__).parent / "vertices.json").read_text())
     return np.array([table[str(point)] for point in face_points.LANDMARKS], np.int32)
 
@@ -79,8 +79,8 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """Where the head is in the picture: midpoint of the eyes (x, y) in 0..1 and eye distance in 0..1
-    of a head that looks into the camera."""
+    """Where the head is in the picture, in picture sizes: midpoint of the eyes, and the distance of
+    the eyes of a head that looks into the camera."""
 
     eyes_x: float = 0.5
     eyes_y: float = 0.42
@@ -104,7 +104,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Head:
-    """Vertices in decimetres, origin at the midpoint of the eyes, x to the picture's right, y up."""
+    """Vertices in decimetres, origin between the eyes, x to the picture's right, y up."""
 
     seed: int
     who: Identity
@@ -155,13 +155,15 @@ class Head:
         scale = big * framing.eye_distance / self.eye_distance_dm  # pixels a decimetre at the eyes
         near = scale * self.distance_dm / (self.distance_dm - posed[:, 2:3])
         screen = posed.copy()
-        screen[:, :2] = posed[:, :2] * near * np.float32([1, -1])
-        screen[:, :2] += np.float32([framing.eyes_x, framing.eyes_y]) * big
+        screen[:, :2] = posed[:, :2] * near * vector(1, -1)
+        screen[:, :2] += vector(framing.eyes_x, framing.eyes_y) * big
         image, depth = self._draw(posed, screen, light, big, scale, background_seed)
-        linear = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+        linear = np.asarray(small, np.float32)
         rgb = (camera or self.camera).film(linear, np.random.default_rng(noise_seed))
         at = screen[self.marks]
-        return Picture(rgb, at[:, :2] / SUPERSAMPLE - np.float32(0.5), _seen(at, depth))
+        points = (at[:, :2] / SUPERSAMPLE - 0.5).astype(np.float32)
+        return Picture(rgb, points, _seen(at, depth))
 
     def _draw(
         self,
@@ -182,7 +184,7 @@ class Head:
             if not part.label:
                 translucent.append((part, screen[own], normals))
                 continue
-            at = screen[own] + np.float32([0, 0, part.bias])
+            at = screen[own] + vector(0, 0, part.bias)
             fill(
                 *(at, normals, part.faces, part.uv, part.faces_uv, part.texture),
                 *(part.label, part.cull, albedo, normal, depth, label),
@@ -243,9 +245,7 @@ def _assemble(seed: int, who: Identity, hair: str | None, rng: np.random.Generat
     vertices, shifts, parts = [base[kept]], [units[:, kept]], []
     skin = sample_skin(who, rng)
     shaped = faces.reshape(-1, 3).astype(np.int32)
-    parts.append(
-        Part(0, len(kept), shaped, mesh.uv, body_uv[near], skin, lighting.SKIN, cull=True)
-    )
+    parts.append(Part(0, len(kept), shaped, mesh.uv, body_uv[near], skin, lighting.SKIN, cull=True))
     for garment in sample_garments(who, units, SHAPE_OF["jawOpen"], hair, rng):
         first, mesh_of = sum(len(v) for v in vertices), garment.mesh
         vertices.append(garment.vertices)

@@ -1,4 +1,4 @@
-"""Who a head is: a random adult shape from MakeHuman's race, sex, age, weight and feature targets."""
+"""Who a head is: a random adult from MakeHuman's race, sex, age, weight and feature targets."""
 
 from __future__ import annotations
 
@@ -20,8 +20,15 @@ OPPOSITES = {
     "compress": "uncompress",
 }
 FEATURES = ("head", "forehead", "eyebrows", "eyes", "nose", "cheek", "mouth", "chin", "ears")
-# Shapes no person has, and moves of the whole head, which the pose draws.
-LEFT_OUT = ("head-age", "pointed", "ear-shape-square", "ear-shape-triangle", "head-trans", "head-angle")
+# Shapes no adult has, and moves of the whole head, which the pose draws.
+LEFT_OUT = (
+    "head-age",
+    "pointed",
+    "ear-shape-square",
+    "ear-shape-triangle",
+    "head-trans",
+    "head-angle",
+)
 SPREAD = {"mouth": 0.28, "eyes": 0.25, "head": 0.3}
 
 
@@ -41,7 +48,7 @@ class Identity:
 
 @lru_cache(1)
 def feature_pairs() -> tuple[tuple[str, tuple[Path, ...], tuple[Path, ...]], ...]:
-    """(folder, targets that lessen, targets that add) a feature; both sides of the face together."""
+    """(folder, targets that lessen a feature, targets that add to it), both sides together."""
     pairs = []
     for folder in FEATURES:
         found = sorted((makehuman() / "mpfb2" / "targets" / folder).glob("*.target.gz"))

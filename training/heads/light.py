@@ -178,5 +178,6 @@ class Camera:
         if self.quality:
             bgr = np.ascontiguousarray(rgb[..., ::-1])
             packed = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1]
-            rgb = np.ascontiguousarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1])
+            unpacked = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
+            rgb = np.ascontiguousarray(unpacked[..., ::-1])
         return rgb

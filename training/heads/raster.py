@@ -1,4 +1,4 @@
-"""A z-buffer rasteriser: opaque triangles into a geometry buffer, hair and brows blended over it."""
+"""A z-buffer rasteriser: opaque triangles to a geometry buffer, hair and brows blended over it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.heads.assets import F32, base_mesh, load_target, load_texture, makehuman
+from training.heads.assets import F32, base_mesh, load_target, load_texture, makehuman, vector
 from training.heads.identity import RACES, Identity
 from training.heads.raster import paint_uv
 
@@ -55,7 +55,7 @@ def _masks() -> tuple[F32, F32]:
     for value in (lips, beard):
         out = np.zeros((SKIN_PX, SKIN_PX), np.float32)
         paint_uv(mesh.uv, mesh.faces[body], mesh.faces_uv[body], value.astype(np.float32), out)
-        painted.append(cv2.GaussianBlur(out, (0, 0), 3))
+        painted.append(np.asarray(cv2.GaussianBlur(out, (0, 0), 3), np.float32))
     return painted[0], painted[1]
 
 
@@ -70,19 +70,20 @@ def sample_skin(who: Identity, rng: np.random.Generator) -> F32:
         paths = sorted((folder / f"{age}_{race}_{sex}" / "textures").glob("*.png"))
         # A cooler mean keeps mixed skins from turning grey.
         skin += share * np.log(load_texture(paths[int(rng.integers(len(paths)))])[..., :3] + 1e-3)
-    skin = cv2.resize(np.exp(skin), (SKIN_PX, SKIN_PX), interpolation=cv2.INTER_CUBIC)
+    large = cv2.resize(np.exp(skin), (SKIN_PX, SKIN_PX), interpolation=cv2.INTER_CUBIC)
+    skin = np.asarray(large, np.float32)
     lips, beard = _masks()
     tone = np.exp(rng.normal(0, 0.16) + rng.normal(0, 0.05, 3)).astype(np.float32)
     skin *= tone
     blotches = 0.05 * noise(rng, SKIN_PX, 60) * rng.uniform(0.2, 1)
     pores = 0.045 * rng.standard_normal((SKIN_PX, SKIN_PX)).astype(np.float32)
     pores = cv2.GaussianBlur(pores, (0, 0), 0.8) * rng.uniform(0.5, 2.0)
-    skin *= np.exp(blotches[..., None] * np.float32([0.6, 1.2, 1.0]) + pores[..., None])
+    skin *= np.exp(blotches[..., None] * vector(0.6, 1.2, 1.0) + pores[..., None])
     if rng.random() < 0.3:
         spots = np.clip(noise(rng, SKIN_PX, 260) - rng.uniform(2.0, 2.6), 0, 0.6)[..., None]
-        skin *= np.exp(-spots * np.float32([0.5, 0.8, 0.9]))
+        skin *= np.exp(-spots * vector(0.5, 0.8, 0.9))
     paint = rng.uniform(0.0, 0.75 if who.female and rng.random() < 0.5 else 0.2)
-    colour = np.float32([rng.uniform(0.25, 0.6), rng.uniform(0.03, 0.16), rng.uniform(0.04, 0.16)])
+    colour = vector(rng.uniform(0.25, 0.6), rng.uniform(0.03, 0.16), rng.uniform(0.04, 0.16))
     amount = (lips * paint)[..., None]
     skin = skin * (1 - amount) + colour * amount
     if not who.female and rng.random() < 0.5:
@@ -97,7 +98,7 @@ def sample_skin(who: Identity, rng: np.random.Generator) -> F32:
 
 def sample_hair_colour(who: Identity, rng: np.random.Generator) -> F32:
     dark = who.race != "caucasian" and rng.random() < 0.85
-    choices = HAIR_COLOURS[:3] if dark else HAIR_COLOURS
+    choices: tuple[tuple[float, float, float], ...] = HAIR_COLOURS[: 3 if dark else None]
     if rng.random() < who.age * 0.8:
         choices = GREYS
     colour = np.array(choices[int(rng.integers(len(choices)))], np.float32)

@@ -1,7 +1,8 @@
-"""Single pictures of rendered heads with exact points, for the landmark net: every head in many poses.
+"""Single pictures of rendered heads with exact points, for the landmark net: many poses a head.
 
-`python -m training.heads.stills --labels DIR --output FILE.npz` writes `rgb` uint8 (n, 192, 192, 3),
-`points` float32 (n, 39, 2) in pixels, `visible` bool (n, 39), `yaw` float32 (n,) in radians, `seeds`.
+`python -m training.heads.stills --labels DIR --output FILE.npz` writes `rgb` uint8
+(n, 192, 192, 3), `points` float32 (n, 39, 2) in pixels, `visible` bool (n, 39), `yaw` float32 (n,)
+in radians and `seeds` int32 (n,).
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--heads", type=int, default=400)
     parser.add_argument("--poses", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=20_000)
-    parser.add_argument("--test", action="store_true", help="heads reserved for tests: for figures only")
+    parser.add_argument(
+        "--test", action="store_true", help="heads reserved for tests: for figures only"
+    )
     args = parser.parse_args(argv)
     first = 1_000_000 + args.first_seed if args.test else args.first_seed
     if not args.test:

@@ -1,10 +1,11 @@
-"""Rendered heads that talk: `python -m training.heads.talk --labels DIR --output FILE.npz --heads 300`.
+"""Rendered heads that talk: `python -m training.heads.talk --labels DIR --output FILE.npz`.
 
-Every head speaks several mouth tracks over the same pose, light and noise, so that frame t of two of its
-tracks differs in the mouth only. Shards `FILE.000.npz`, ... hold at most `--shard` heads each:
-`frames` uint8 (heads, K, T, 160, 160, 3), `points` float32 (heads, K, T, 39, 2) in pixels, `visible` bool
-(heads, K, T, 39), `clips` str and `starts` int32 (heads, K), `seeds` int32 (heads,), `poses` float32
-(heads, T, 3) yaw, pitch, roll in radians, `openings` float32 (heads, K, T) the lip opening of the clip.
+Every head speaks several mouth tracks over the same pose, light and noise, so that frame t of two
+of its tracks differs in the mouth only. Shards `FILE.000.npz`, ... hold at most `--shard` heads:
+`frames` uint8 (heads, K, T, 160, 160, 3), `points` float32 (heads, K, T, 39, 2) in pixels,
+`visible` bool (heads, K, T, 39), `clips` str and `starts` int32 (heads, K), `seeds` int32 (heads,),
+`poses` float32 (heads, T, 3) yaw, pitch, roll in radians, `openings` float32 (heads, K, T) the lip
+opening of the clip.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ EYES_Y = 0.27
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """One head's frames (K, T, 160, 160, 3), points (K, T, 39, 2), visible (K, T, 39), poses (T, 3)."""
+    """Frames (K, T, 160, 160, 3), points (K, T, 39, 2), visible (K, T, 39), poses (T, 3)."""
 
     frames: NDArray[np.uint8]
     points: F32
@@ -102,7 +103,9 @@ def write_shard(path: Path, seeds: range, library: TrackLibrary, tracks: int, le
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--labels", type=Path, required=True, help="GRID labels of training/label.py")
+    parser.add_argument(
+        "--labels", type=Path, required=True, help="GRID labels of training/label.py"
+    )
     parser.add_argument("--output", type=Path, required=True, help="FILE.npz; shards FILE.000.npz")
     parser.add_argument("--heads", type=int, default=300)
     parser.add_argument("--first-seed", type=int, default=0)

@@ -112,8 +112,8 @@ def _read(path: Path) -> tuple[F32, F32]:
 def fit_to_head(head: Head, track: MouthTrack) -> F32:
     """Coefficients (T, 52) with which `head` opens its lips as far as the track's speaker did.
 
-    Vertices are linear in the coefficients, so the lip opening and the mouth's width are solved
-    exactly: pucker or stretch for the width, then jaw and lower lip (or mouthClose) for the opening.
+    Vertices are linear in the coefficients, so the mouth's width and the lip opening are solved
+    exactly: by pucker or stretch, then by jaw and lower lip (or mouthClose).
     """
     marks = head.vertices[head.marks]
     moves = head.shifts[:, head.marks]

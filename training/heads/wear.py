@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.heads import light as lighting
-from training.heads.assets import F32, Mesh, Worn, load_texture, load_worn, makehuman
+from training.heads.assets import F32, Mesh, Worn, load_texture, load_worn, makehuman, vector
 from training.heads.identity import Identity
 from training.heads.skin import HAIR, sample_hair_colour, texture_of, tinted
 
@@ -45,11 +45,11 @@ def sample_garments(
     teeth_folder = folders[int(rng.integers(len(folders)))]
     teeth_worn = load_worn(teeth_folder)
     enamel = load_texture(texture_of("teeth", teeth_folder.name)).copy()
-    enamel[..., :3] *= np.float32([1.0, rng.uniform(0.85, 1.0), rng.uniform(0.65, 0.95)])
+    enamel[..., :3] *= vector(1.0, rng.uniform(0.85, 1.0), rng.uniform(0.65, 0.95))
     enamel[..., :3] *= np.float32(rng.uniform(0.6, 1.0))
     teeth = put_on(teeth_worn, enamel, lighting.TEETH, BEHIND_LIPS)
     flesh = load_texture(texture_of("tongue", "tongue01")).copy()
-    flesh[..., :3] *= np.float32([0.7, 0.45, 0.45]) * np.float32(rng.uniform(0.6, 1.1))
+    flesh[..., :3] *= vector(0.7, 0.45, 0.45) * np.float32(rng.uniform(0.6, 1.1))
     tongue_worn = load_worn(geometry / "tongue" / "tongue01")
     tongue = put_on(tongue_worn, flesh, lighting.TONGUE, BEHIND_LIPS)
     upper = np.isin(teeth_worn.anchors[:, 0], np.arange(*UPPER_TEETH))
@@ -60,7 +60,7 @@ def sample_garments(
     dark = (colour * rng.uniform(0.4, 1.0)).astype(np.float32)
     lash = f"eyelashes{int(rng.integers(1, 5)):02d}"
     lash_texture = load_texture(texture_of("eyelashes", lash)).copy()
-    lash_texture *= np.float32([0.3, 0.3, 0.3, rng.uniform(0.3, 1.0)])
+    lash_texture *= vector(0.3, 0.3, 0.3, rng.uniform(0.3, 1.0))
     worn = [
         teeth,
         tongue,
@@ -105,8 +105,8 @@ def _seat(
     back = base[UPPER_LIP, 2] - rng.uniform(0.06, 0.09) - v[upper & middle, 2].max()
     rise_upper = base[UPPER_LIP, 1] - rng.uniform(0.015, 0.05) - upper_edge
     rise_lower = base[LOWER_LIP, 1] - rng.uniform(-0.02, 0.03) - lower_edge
-    v[upper] += np.float32([0, rise_upper, back])
-    v[~upper] += np.float32([0, rise_lower, back])
-    tongue.vertices[:] += np.float32([0, rise_lower - rng.uniform(0.03, 0.08), back - 0.06])
+    v[upper] += vector(0, rise_upper, back)
+    v[~upper] += vector(0, rise_lower, back)
+    tongue.vertices[:] += vector(0, rise_lower - rng.uniform(0.03, 0.08), back - 0.06)
     teeth.shifts[jaw_open][~upper] *= JAW_GAIN
     tongue.shifts[jaw_open] *= JAW_GAIN

@@ -1,0 +1,168 @@
+"""Trains the landmark net and writes engine/weights/landmarks.onnx: `python -m training.landmarks`.
+
+Needs the labels of `make labels` and pictures of `training.heads.stills`. Resumable: a run that was
+stopped goes on from its last checkpoint. Takes about 15 minutes of one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.face.points import BRIDGE, COUNT, EYES, MOUTH
+from engine.model.landmark_net import LandmarkNet
+from training.landmark_data import PatchSampler, load_grid, load_heads, load_portraits
+
+WEIGHTS = Path(__file__).resolve().parent.parent / "engine" / "weights" / "landmarks.onnx"
+BATCH = 64
+PEAK_RATE = 2e-3
+AVERAGE_DECAY = 0.998
+CHECKPOINT_STEPS = 250
+COARSE_SHARE = 0.75
+
+
+def point_weights() -> Tensor:
+    """(39,): the crop hangs on eyes and bridge; the outline of the jaw is vague."""
+    weights = torch.full((COUNT,), 0.6)
+    weights[EYES], weights[BRIDGE], weights[MOUTH] = 1.4, 1.4, 1.2
+    return weights
+
+
+def batch_of(sampler: PatchSampler) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Patches (B, 3, 96, 96) in -1..1, points (B, 39, 2), weights (B, 39), face (B,) 0/1."""
+    drawn = [sampler.draw() for _ in range(BATCH)]
+    patches = torch.from_numpy(np.stack([one.patch for one in drawn])).permute(0, 3, 1, 2)
+    return (
+        patches.float() / 127.5 - 1.0,
+        torch.from_numpy(np.stack([one.points for one in drawn])),
+        torch.from_numpy(np.stack([one.weight for one in drawn])),
+        torch.tensor([float(one.is_face) for one in drawn]),
+    )
+
+
+def loss_of(
+    net: LandmarkNet, batch: tuple[Tensor, Tensor, Tensor, Tensor], coarse: bool
+) -> tuple[Tensor, float, float]:
+    """The loss, the mean point error in patch sides, and the share of faces told apart.
+
+    `coarse` runs the convolutions in bfloat16: twice as fast, good enough for the early steps.
+    """
+    patches, points, weights, face = batch
+    patches = patches.to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16, enabled=coarse):
+        features = net.features(patches)
+    guess, logit = net.read(features.float())
+    error = (guess - points).abs().sum(-1)  # (B, 39)
+    weights = weights * point_weights()
+    place = (error * weights).sum() / weights.sum().clamp(min=1)
+    told = functional.binary_cross_entropy_with_logits(logit, face)
+    right = ((logit > 0) == (face > 0.5)).float().mean()
+    return 10 * place + 0.3 * told, float(place.detach()), float(right)
+
+
+def train(sampler: PatchSampler, steps: int, checkpoint: Path) -> LandmarkNet:
+    """The averaged net after `steps` batches."""
+    net = LandmarkNet().to(memory_format=torch.channels_last)
+    average = copy.deepcopy(net).eval().requires_grad_(False)
+    optimiser = torch.optim.AdamW(net.parameters(), PEAK_RATE, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, steps, pct_start=0.08)
+    first = 0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        for part, name in ((net, "net"), (average, "average"), (optimiser, "optimiser")):
+            part.load_state_dict(saved[name])
+        schedule.load_state_dict(saved["schedule"])
+        first = saved["step"]
+    began, errors, rights = time.monotonic(), [], []
+    for step in range(first, steps):
+        loss, error, right = loss_of(net, batch_of(sampler), step < COARSE_SHARE * steps)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        decay = min(AVERAGE_DECAY, (step + 1) / (step + 10))
+        for slow, fast in zip(
+            average.state_dict().values(), net.state_dict().values(), strict=True
+        ):
+            if slow.dtype.is_floating_point:
+                slow.lerp_(fast, 1 - decay)
+        errors.append(error)
+        rights.append(right)
+        if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == steps:
+            print(
+                f"step {step + 1}: point error {np.mean(errors):.4f} of the patch, "
+                f"faces told {np.mean(rights):.3f}, {time.monotonic() - began:.0f} s",
+                flush=True,
+            )
+            errors, rights = [], []
+            state = {
+                "net": net.state_dict(),
+                "average": average.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "schedule": schedule.state_dict(),
+                "step": step + 1,
+            }
+            torch.save(state, checkpoint.with_suffix(".part"))
+            checkpoint.with_suffix(".part").rename(checkpoint)
+    return average
+
+
+def export(net: LandmarkNet, path: Path) -> None:
+    """Writes the graph: patch (B, 3, 96, 96) -> points (B, 39, 2), confidence (B,)."""
+    batch = {0: "batch"}
+    torch.onnx.export(
+        net.eval(),
+        (torch.zeros(1, 3, 96, 96),),
+        str(path),
+        input_names=["patch"],
+        output_names=["points", "confidence"],
+        dynamic_axes={"patch": batch, "points": batch, "confidence": batch},
+        opset_version=18,
+        dynamo=False,
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument(
+        "--heads", type=Path, nargs="+", required=True, help=".npz files of training.heads.stills"
+    )
+    parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--output", type=Path, default=WEIGHTS)
+    parser.add_argument("--export-only", action="store_true", help="of the checkpoint as it is")
+    args = parser.parse_args(argv)
+    args.run.mkdir(parents=True, exist_ok=True)
+    checkpoint = args.run / "landmarks.pt"
+    if args.export_only:
+        net = LandmarkNet()
+        net.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
+        export(net, args.output)
+        return 0
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    os.nice(10)
+    heads = [picture for path in args.heads for picture in load_heads(path)[0]]
+    sources = [
+        (0.42, load_portraits(args.labels)),
+        (0.16, load_grid(args.labels)),
+        (0.42, heads),
+    ]
+    print("pictures:", *(len(examples) for _, examples in sources), flush=True)
+    seed = int(torch.load(checkpoint, weights_only=True)["step"]) if checkpoint.exists() else 0
+    export(train(PatchSampler(sources, seed), args.steps, checkpoint), args.output)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
