@@ -16,8 +16,8 @@ SEARCH_PX = 240  # shorter side of the picture that the cascades see
 SMALLEST = 0.13  # of that side
 # Where a cascade's box (x, y, w, h) lies about a face, measured on portraits and rendered heads:
 # the patch's centre in box widths from the box's centre, and its side in box widths.
-FRONTAL_FIT = (0.0, 0.06, 1.22)
-PROFILE_FIT = (0.0, 0.10, 1.20)
+FRONTAL_FIT = (0.0, 0.085, 1.0)
+PROFILE_FIT = (-0.15, 0.08, 0.85)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engine.face.detect import FaceDetector
 from engine.face.patch import Patch, as_input
+from engine.face.scan import Scan
 from engine.face.smooth import PointFilter
 
 F32 = NDArray[np.float32]
@@ -20,8 +21,10 @@ LandmarkGraph = Callable[[F32], tuple[F32, F32]]
 FOUND, KEPT = 0.8, 0.4  # confidence that a new face must reach, and that a followed one must keep
 SMALLEST_SIDE_PX = 32.0
 BOX_HEIGHT, BOX_DOWN = 1.12, 0.05  # patch side and centre for a hand-drawn box, in its heights
-CANDIDATES = 3  # patches tried a frame: each costs two runs of the net
-REST_AFTER, REST_FRAMES = 25, 3  # after a second without a face every third frame is searched
+CANDIDATES = 3  # proposals of a cascade that are looked at
+SCANNED = 10  # patches of the scan that are looked at a frame
+# Cascades and scan take turns. After three seconds without a face every third frame is searched.
+REST_AFTER, REST_FRAMES = 75, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +41,18 @@ class FaceFollower:
     def __init__(self, landmarks: LandmarkGraph) -> None:
         self._landmarks = landmarks
         self._detector = FaceDetector()
+        self._scan = Scan()
         self._filter = PointFilter()
         self._last: Patch | None = None  # where the face was, also after it was lost
         self._tracking = False
         self._missing = 0  # frames since it was lost
+        self._searches = 0
 
     def reset(self) -> None:
         """Forgets the face: the next one found is the largest."""
         self._detector.reset()
+        self._scan.reset()
+        self._searches = 0
         self._last = None
         self._lose()
         self._missing = 0
@@ -78,17 +85,8 @@ class FaceFollower:
         return self._accept(face)
 
     def _find(self, rgb: NDArray[np.uint8], box: Box | None) -> Face | None:
-        """The best proposal of detection: the largest, or the nearest to the last face followed."""
-        if box is not None:
-            proposals = [_patch_of(box)]
-        elif self._missing > REST_AFTER and self._missing % REST_FRAMES:
-            return None
-        else:
-            proposals = self._detector.search(rgb)
-            if self._last is not None:
-                x, y = self._last.x, self._last.y
-                proposals.sort(key=lambda p: (p.x - x) ** 2 + (p.y - y) ** 2)
-        for proposal in proposals[:CANDIDATES]:
+        """The first proposal that is a face."""
+        for proposal in self._proposals(rgb, box):
             rough = self._look(rgb, proposal)
             if rough.confidence < KEPT:
                 continue
@@ -99,6 +97,22 @@ class FaceFollower:
                 self._filter.reset()
                 return self._accept(face)
         return None
+
+    def _proposals(self, rgb: NDArray[np.uint8], box: Box | None) -> list[Patch]:
+        """Where to look in this frame: the largest first, or what is nearest to the last face."""
+        if box is not None:
+            return [_patch_of(box)]
+        if self._missing > REST_AFTER and self._missing % REST_FRAMES:
+            return []
+        self._searches += 1
+        if self._searches % 2 == 0:
+            return list(self._scan.step(rgb.shape[1], rgb.shape[0], SCANNED))
+        proposals = self._detector.search(rgb)
+        if self._last is not None:
+            x, y = self._last.x, self._last.y
+            proposals.sort(key=lambda p: (p.x - x) ** 2 + (p.y - y) ** 2)
+            proposals.insert(0, self._last)
+        return proposals[:CANDIDATES]
 
     def _look(self, rgb: NDArray[np.uint8], patch: Patch) -> Face:
         points, logits = self._landmarks(as_input(patch.cut(rgb)))
