@@ -68,9 +68,7 @@ class Server:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._show_metrics)
         app.router.add_get("/api/config", self._config)
-        app.router.add_get("/", self._index)
-        if PAGE.is_dir():
-            app.router.add_static("/", PAGE)
+        app.router.add_get("/{path:.*}", self._page)
         app.on_response_prepare.append(_set_caching)
         app.on_shutdown.append(self._stop)
         app.cleanup_ctx.append(self._probe_loop)
@@ -119,11 +117,15 @@ class Server:
             }
         )
 
-    async def _index(self, request: web.Request) -> web.StreamResponse:
-        page = PAGE / "index.html"
-        if not page.is_file():
-            raise Problem(404, "the page is not part of this installation")
-        return web.FileResponse(page)
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        try:
+            file = (PAGE / (request.match_info["path"] or "index.html")).resolve()
+            found = file.is_relative_to(PAGE.resolve()) and file.is_file()
+        except (OSError, ValueError):  # a name too long, or with a zero byte
+            found = False
+        if not found:
+            raise Problem(404, "no such page")
+        return web.FileResponse(file)
 
     async def _stop(self, app: web.Application) -> None:
         await self._calls.close()

@@ -50,6 +50,7 @@ class VideoBuffer(JitterBuffer):
         ask, frame = super().add(packet)
         if frame is None and self._blocked_too_long():
             self._give_up()
+            self._keyframe_asked = packet.timestamp
             ask, frame = True, self._remove_frame(packet.sequence_number)
         if ask:
             self._keyframe_asked = packet.timestamp

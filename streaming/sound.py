@@ -84,6 +84,8 @@ class SoundTimeline:
     def read(self, count: int) -> Pcm:
         """Takes `count` <= unread samples; what was lost fades out and in again."""
         assert count <= self.unread
+        if count == 0:
+            return np.zeros(0, np.int16)
         index = np.arange(self._read, self._read + count) % CAPACITY
         samples, known = self._ring[index], self._known[index]
         self._known[index] = False
