@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import os
 import time
 from pathlib import Path
 
@@ -151,7 +150,6 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    os.nice(10)
     heads = [picture for path in args.heads for picture in load_heads(path)[0]]
     sources = [
         (0.42, load_portraits(args.labels)),

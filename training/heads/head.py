@@ -192,12 +192,11 @@ class Head:
         reach = lighting.occlusion(depth, scale)
         seed = self.seed if background_seed is None else background_seed
         image = _background(seed, big).copy()
-        covered = label > 0
-        image[covered] = lighting.light_surface(albedo, normal, label, reach, light)[covered]
+        lamps = light.table()
+        lighting.light_surface(albedo, normal, label, reach, lamps, image)
         for part, at, normals in translucent:
-            toward = np.where(normals[:, 2:3] < 0, -normals, normals)
             order = np.argsort(at[part.faces, 2].mean(1), kind="stable")
-            lit = lighting.diffuse(toward, light)
+            lit = lighting.diffuse(normals, lamps)
             blend(
                 *(at, lit, order, part.faces, part.uv, part.faces_uv, part.texture),
                 *(part.bias, image, depth),

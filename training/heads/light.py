@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from training.heads.assets import F32
+from training.heads.assets import F32, vector
 from training.heads.skin import noise
 
 SKIN, TEETH, TONGUE, EYE = 1, 2, 3, 4
@@ -34,8 +34,8 @@ class Light:
     def sample(rng: np.random.Generator) -> Light:
         warmth = rng.normal(0, 0.06)
         white = np.exp(np.array([warmth, 0, -warmth])).astype(np.float32)
-        ambient = rng.uniform(0.25, 0.75)
-        key = rng.uniform(0.35, 1.1)
+        ambient = rng.uniform(0.25, 0.65)
+        key = rng.uniform(0.3, 1.25 - ambient)
         return Light(
             _direction(rng.uniform(-1.2, 1.2), rng.uniform(-0.2, 0.9)),
             key * white,
@@ -46,46 +46,64 @@ class Light:
             float(rng.uniform(0.3, 1.6)),
         )
 
+    def table(self) -> F32:
+        """Everything as rows of (7, 3): key, its colour, fill, its colour, sky, ground, gloss."""
+        rows = (self.key, self.key_colour, self.fill, self.fill_colour, self.sky, self.ground)
+        return np.stack([*rows, vector(self.gloss, 0, 0)]).astype(np.float32)
+
 
 def _direction(azimuth: float, height: float) -> F32:
     c = np.cos(height)
     return np.array([np.sin(azimuth) * c, np.sin(height), np.cos(azimuth) * c], np.float32)
 
 
+@njit(cache=True, fastmath=True, inline="always")
+def _fall(n: F32, lamps: F32, k: int) -> float:
+    """Diffuse light of colour k on a surface with normal n; `lamps` is `Light.table()`."""
+    up = 0.5 + 0.5 * n[1]
+    to_key = n[0] * lamps[0, 0] + n[1] * lamps[0, 1] + n[2] * lamps[0, 2]
+    to_fill = n[0] * lamps[2, 0] + n[1] * lamps[2, 1] + n[2] * lamps[2, 2]
+    wrap = _WRAP[k]
+    return (
+        lamps[4, k] * up
+        + lamps[5, k] * (1 - up)
+        + lamps[1, k] * max(0.0, (to_key + wrap) / (1 + wrap))
+        + lamps[3, k] * max(0.0, (to_fill + wrap) / (1 + wrap))
+    )
+
+
 @njit(cache=True, fastmath=True)
-def shade(
-    normal: F32,  # (n, 3)
-    key: F32,
-    key_colour: F32,
-    fill: F32,
-    fill_colour: F32,
-    sky: F32,
-    ground: F32,
-) -> F32:
-    """Diffuse light (n, 3) on surfaces with these normals."""
-    out = np.empty_like(normal)
-    for i in range(normal.shape[0]):
-        up = 0.5 + 0.5 * normal[i, 1]
-        to_key = normal[i, 0] * key[0] + normal[i, 1] * key[1] + normal[i, 2] * key[2]
-        to_fill = normal[i, 0] * fill[0] + normal[i, 1] * fill[1] + normal[i, 2] * fill[2]
+def diffuse(normals: F32, lamps: F32) -> F32:
+    """Light (n, 3) on surfaces with these normals (n, 3), both sides alike."""
+    out = np.empty_like(normals)
+    for i in range(normals.shape[0]):
+        n = normals[i] if normals[i, 2] >= 0 else -normals[i]
         for k in range(3):
-            wrap = _WRAP[k]
-            out[i, k] = (
-                sky[k] * up
-                + ground[k] * (1 - up)
-                + key_colour[k] * max(0.0, (to_key + wrap) / (1 + wrap))
-                + fill_colour[k] * max(0.0, (to_fill + wrap) / (1 + wrap))
-            )
+            out[i, k] = _fall(n, lamps, k)
     return out
 
 
-def diffuse(normal: F32, light: Light) -> F32:
-    """`shade` for any shape (..., 3)."""
-    flat = np.ascontiguousarray(normal.reshape(-1, 3))
-    lit = shade(
-        flat, light.key, light.key_colour, light.fill, light.fill_colour, light.sky, light.ground
-    )
-    return lit.reshape(normal.shape)
+@njit(cache=True, fastmath=True)
+def light_surface(
+    albedo: F32, normal: F32, label: NDArray[np.uint8], reach: F32, lamps: F32, image: F32
+) -> None:
+    """Lights the geometry buffer into `image` (H, W, 3), linear, where a part was drawn."""
+    half = lamps[0] + np.array([0.0, 0.0, 1.0], np.float32)
+    half /= np.sqrt((half * half).sum())
+    shine = lamps[6, 0]
+    for y in range(label.shape[0]):
+        for x in range(label.shape[1]):
+            part = label[y, x]
+            if part == 0:
+                continue
+            n = normal[y, x]
+            lit = reach[y, x] * _REACH[part]
+            facing = max(0.0, n[0] * half[0] + n[1] * half[1] + n[2] * half[2])
+            gleam = shine * lit * _GLOSS[part] * facing**24
+            if part == EYE:
+                gleam = shine * 0.9 * facing**120
+            for k in range(3):
+                image[y, x, k] = albedo[y, x, k] * _fall(n, lamps, k) * lit + gleam * lamps[1, k]
 
 
 def occlusion(depth: F32, px_per_dm: float) -> F32:
@@ -99,20 +117,6 @@ def occlusion(depth: F32, px_per_dm: float) -> F32:
         hollow = cv2.blur(solid, (2 * int(1.3 * sigma) + 1,) * 2) - solid
         out *= np.exp(-strength * np.clip(hollow, 0, 0.5))
     return out
-
-
-def light_surface(
-    albedo: F32, normal: F32, label: NDArray[np.uint8], reach: F32, light: Light
-) -> F32:
-    """Linear-light picture (H, W, 3) of the geometry buffer."""
-    reach = reach * _REACH[label]
-    lit = albedo * diffuse(normal, light) * reach[..., None]
-    half = light.key + np.array([0, 0, 1], np.float32)
-    half = half / np.linalg.norm(half)
-    facing = np.clip(normal @ half, 0, 1)
-    gleam = facing ** np.float32(24) * _GLOSS[label] * light.gloss * reach
-    gleam = np.where(label == EYE, facing ** np.float32(120) * 0.9 * light.gloss, gleam)
-    return lit + gleam[..., None] * light.key_colour
 
 
 def sample_background(rng: np.random.Generator, size: int) -> F32:
