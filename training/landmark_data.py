@@ -59,6 +59,12 @@ def read_rgb(path: Path) -> U8:
     return np.asarray(picture[..., ::-1], np.uint8)
 
 
+def read_labels(path: Path) -> F32:
+    """The 39 points (T, 39, 2) of a label file, pixel centres at integers."""
+    points: F32 = np.load(path)["points"][:, list(LANDMARKS)] - np.float32(0.5)
+    return points
+
+
 def load_portraits(labels: Path, names: list[str] | None = None) -> list[Example]:
     """Labelled portraits: `names`, or all that may be trained on."""
     folder = data_dir() / "portraits"
@@ -69,7 +75,7 @@ def load_portraits(labels: Path, names: list[str] | None = None) -> list[Example
         refuse_held_out(paths)
     found = []
     for path in paths:
-        points = np.load(labels / "portraits" / f"{path.stem}.npz")["points"][0, list(LANDMARKS)]
+        points = read_labels(labels / "portraits" / f"{path.stem}.npz")[0]
         if not np.isnan(points).any():
             found.append(example(read_rgb(path), points))
     return found
@@ -77,7 +83,7 @@ def load_portraits(labels: Path, names: list[str] | None = None) -> list[Example
 
 def load_clip(path: Path, label: Path, count: int) -> list[Example]:
     """`count` frames of a clip, evenly spread."""
-    points = np.load(label)["points"][:, list(LANDMARKS)]
+    points = read_labels(label)
     wanted = set(np.linspace(0, len(points) - 1, count).astype(int).tolist())
     capture = cv2.VideoCapture(str(path))
     found = []

@@ -21,7 +21,8 @@ _LEFT_EYE, _RIGHT_EYE = (0, 1, 4, 5), (2, 3, 6, 7)
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A turned square in a picture: centre and side in pixels, angle in radians (clockwise)."""
+    """A turned square in a picture: centre and side in pixels (whose centres are at integers), angle
+    in radians, clockwise."""
 
     x: float
     y: float
@@ -50,7 +51,7 @@ class Patch:
         """The patch's pixels, uint8 (96, 96, 3)."""
         step = self.side / PATCH_PX
         turn = self._turn() * step
-        shift = np.array([self.x - 0.5, self.y - 0.5]) - turn @ np.full(2, PATCH_PX / 2 - 0.5)
+        shift = np.array([self.x, self.y]) - turn @ np.full(2, PATCH_PX / 2 - 0.5)
         matrix = np.column_stack([turn, shift])
         source = rgb
         if step > 2.0:
