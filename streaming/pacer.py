@@ -23,11 +23,13 @@ Picture = TypeVar("Picture")
 CHUNK = RATE_HZ // 50  # samples: 20 ms, one Opus frame; more would share one RTP timestamp
 CHUNKS = SLOT // CHUNK
 LATENESS_WINDOW = 250  # pictures: 10 s
+FIRST_JUDGED = 8  # pictures before the first delay is corrected
 QUANTILE = 0.97  # the rest falls into the grace
 SLACK_S = 0.002
 GRACE_S = 0.020  # a picture may leave this much after its sound before the last one repeats
 GAP_S = 0.3  # sound later than this is not caught up with: the clock goes on from here
 RISE = 0.02  # seconds of delay per second; 2 % is what a receiver stretches without being heard
+FAST_RISE = 0.1  # while a whole frame behind: every picture would be late until it has caught up
 FALL = 0.01
 MAX_DELAY_S = 0.4  # a machine that needs more repeats pictures instead
 MAX_SOUND_SLOTS = 50
@@ -82,7 +84,7 @@ class PlayoutClock:
     def ready(self, media_s: float, now: float) -> None:
         """Learns that the picture of this media time became ready at `now`."""
         self._lateness.append(now - media_s)
-        if len(self._lateness) >= FPS:
+        if len(self._lateness) >= FIRST_JUDGED:
             needed = float(np.quantile(self._lateness, QUANTILE)) + SLACK_S
             self._target = min(needed, self._limit())
 
@@ -95,7 +97,8 @@ class PlayoutClock:
         passed = max(0.0, now - self._moved_at)
         self._moved_at = now
         step = self._target - self._base
-        self._base += min(step, RISE * passed) if step > 0 else max(step, -FALL * passed)
+        rise = FAST_RISE if step > 1 / FPS else RISE
+        self._base += min(step, rise * passed) if step > 0 else max(step, -FALL * passed)
 
     def rebase(self, media_s: float, now: float) -> None:
         """After a gap without any sound: `media_s` leaves now."""

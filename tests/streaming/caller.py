@@ -1,10 +1,9 @@
-"""A real aiortc client of the server: counts what comes back, can lose packets on the way."""
+"""A real aiortc client of the server: counts what comes back."""
 
 import asyncio
 import fractions
 import json
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,9 +61,12 @@ class Microphone(MediaStreamTrack):
         self._hertz = hertz
         self._index = 0
         self._start: float | None = None
+        self.paused = asyncio.Event()
 
     async def recv(self) -> av.AudioFrame:
         now = asyncio.get_running_loop().time
+        if self.paused.is_set():
+            await asyncio.Event().wait()
         if self._start is None:
             self._start = now()
         await asyncio.sleep(self._start + self._index * 0.02 - now())
@@ -77,24 +79,6 @@ class Microphone(MediaStreamTrack):
         return frame
 
 
-class GilbertElliott:
-    """Bursty loss: a good state that loses nothing, a bad one that loses half. Seeded."""
-
-    def __init__(self, seed: int, enter: float = 0.01, leave: float = 0.3) -> None:
-        self._random = random.Random(seed)
-        self._enter, self._leave = enter, leave
-        self._bad = False
-        self.lost = 0
-
-    def __call__(self) -> bool:
-        change = self._leave if self._bad else self._enter
-        if self._random.random() < change:
-            self._bad = not self._bad
-        lose = self._bad and self._random.random() < 0.5
-        self.lost += lose
-        return lose
-
-
 @dataclass
 class Caller:
     """One call. `pictures` holds (media seconds, rgb), `sound` (media seconds, samples)."""
@@ -103,7 +87,6 @@ class Caller:
     http: ClientSession
     camera: Camera = field(default_factory=Camera)
     microphone: Microphone = field(default_factory=Microphone)
-    loss: Callable[[], bool] | None = None
     pictures: list[tuple[float, NDArray[np.uint8]]] = field(default_factory=list)
     sound: list[tuple[float, NDArray[np.int16]]] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
@@ -129,19 +112,7 @@ class Caller:
             answer = await response.json(content_type=None)
             assert response.status == 200, answer
         self.pc_id = answer["pc_id"]
-        if self.loss is not None:
-            self._lose_packets(self.loss)
         await self.pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
-
-    def _lose_packets(self, lose: Callable[[], bool]) -> None:
-        transport = self.pc.getSenders()[0].transport
-        send: Callable[[bytes], Awaitable[None]] = transport._send_rtp
-
-        async def send_or_lose(data: bytes) -> None:
-            if not lose():
-                await send(data)
-
-        transport._send_rtp = send_or_lose
 
     def _receive(self, track: MediaStreamTrack) -> None:
         self._tasks.append(asyncio.create_task(self._drain(track)))
