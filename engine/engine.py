@@ -1,0 +1,147 @@
+"""The engine: weights and a runtime, shared by all streams. Pixels and sound in, pixels out; no network, no asyncio, no torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.audio import FPS, MEL_COLUMNS, N_MELS, SILENCE_LEVEL
+from engine.errors import EngineError, RuntimeUnavailableError
+from engine.runtime.onnxruntime import OnnxRuntime
+from engine.runtime.protocol import Manifest, Runtime
+from engine.stream import LipSyncStream, WindowInput
+
+Array = NDArray[np.float32]
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What runs, for /api/config, stats and `doctor`."""
+
+    model: str
+    runtime: str
+    crop_px: int
+    slots: int
+    look_ahead_ms: int
+    fps: int = FPS
+
+
+class LipSyncEngine:
+    """Loads once, serves many streams. Its calls are safe from several threads."""
+
+    def __init__(self, manifest: Manifest, runtime: Runtime, slots: int = 3) -> None:
+        if slots not in manifest.levels:
+            offered = ", ".join(str(k) for k in sorted(manifest.levels))
+            raise EngineError(
+                f"a window of {slots} slots is not offered by these weights: choose one of {offered}"
+            )
+        self.levels = manifest.levels[slots]
+        self.latent_channels = manifest.latent_channels
+        self._runtime = runtime
+        self.facts = EngineFacts(
+            model=manifest.model,
+            runtime=f"{runtime.name} {runtime.variant}",
+            crop_px=manifest.crop_px,
+            slots=slots,
+            look_ahead_ms=(slots - 1) * 1000 // FPS,
+        )
+
+    @classmethod
+    def load(
+        cls,
+        weights: Path | str | None = None,
+        runtime: str | None = None,
+        threads: int = 1,
+        slots: int = 3,
+    ) -> LipSyncEngine:
+        """Shipped weights, default runtime.
+
+        Args:
+            weights: folder with manifest.json; the shipped one by default.
+            runtime: "onnxruntime", or "onnxruntime:VARIANT" (fp32 by default).
+            threads: per call.
+            slots: window size; look-ahead is (slots - 1) * 40 ms.
+        Raises:
+            EngineError: what is wrong and what to do, in one line.
+        """
+        manifest = Manifest.read(Path(weights) if weights else WEIGHTS)
+        name, _, variant = (runtime or "onnxruntime").partition(":")
+        if name != "onnxruntime":
+            raise RuntimeUnavailableError(f"runtime '{name}' is not known: use onnxruntime")
+        if variant and variant not in manifest.files:
+            raise RuntimeUnavailableError(
+                f"variant '{variant}' is not among these weights: {', '.join(sorted(manifest.files))}"
+            )
+        return cls(manifest, OnnxRuntime(manifest, variant or "fp32", threads), slots)
+
+    def open_stream(
+        self,
+        strength: float = 1.0,
+        face_box: tuple[float, float, float, float] | None = None,
+        seed: int = 0,
+    ) -> LipSyncStream:
+        """A new speaker. face_box: (x, y, w, h) in pixels where no detector would find the face. seed: draws eps."""
+        return LipSyncStream(self, strength, face_box, seed)
+
+    def encode(self, crop: NDArray[np.uint8]) -> Array:
+        """Crop uint8 (S, S, 3) -> latent (16, S/8, S/8)."""
+        picture = crop.astype(np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
+        return self._runtime.run("encoder", {"crop": picture})[0][0]
+
+    def decode(self, latent: Array) -> Array:
+        """Latent (16, h, w) -> crop float32 (8h, 8w, 3), 0..255, not clipped."""
+        crop = self._runtime.run("decoder", {"z": latent[None]})[0][0]
+        return np.ascontiguousarray((crop.transpose(1, 2, 0) + 1) * 127.5)
+
+    def hear(self, mel: Array, heard: Array) -> Array:
+        """Mel windows (N, 80, M) and heard (N, M) -> tokens (N, K, D)."""
+        return self._runtime.run("audio", {"mel": mel, "heard": heard})[0]
+
+    def lip_pose(self, mel: Array, heard: Array) -> Array:
+        """Mel windows (N, 80, M) and heard (N, M) -> lip pose (N, P)."""
+        return self._runtime.run("audio", {"mel": mel, "heard": heard})[1]
+
+    def landmarks(self, patch: Array) -> tuple[Array, Array]:
+        """Patch (N, 3, 96, 96) in -1..1 -> points (N, P, 2) in patch units, confidence logits (N,)."""
+        points, confidence = self._runtime.run("landmarks", {"patch": patch})
+        return points, confidence
+
+    def denoise(self, windows: Sequence[WindowInput]) -> list[Array]:
+        """One denoiser call for the windows of several streams -> x0 (L, 16, h, w) of each."""
+        x0 = self._runtime.run(
+            "denoiser",
+            {
+                "x": np.stack([w.x for w in windows]),
+                "z": np.stack([w.z for w in windows]),
+                "level": np.stack([w.level for w in windows]),
+                "tokens": np.stack([w.tokens for w in windows]),
+                "strength": np.array([w.strength for w in windows], np.float32),
+                "mouth": np.array([w.mouth for w in windows], np.float32),
+            },
+        )[0]
+        return list(x0)
+
+    def measure_tick_ms(self, n: int = 20) -> float:
+        """Median of `n` warm ticks (encode, audio, denoise, decode) on random input, in ms."""
+        rng = np.random.default_rng(0)
+        slots, side = len(self.levels), self.facts.crop_px // 8
+        crop = rng.integers(0, 255, (self.facts.crop_px, self.facts.crop_px, 3), dtype=np.uint8)
+        latents = rng.standard_normal((slots, self.latent_channels, side, side)).astype(np.float32)
+        mel = np.full((slots, N_MELS, MEL_COLUMNS), SILENCE_LEVEL, np.float32)
+        heard = np.ones((slots, MEL_COLUMNS), np.float32)
+        level = np.array(self.levels, np.float32)
+        spent = []
+        for _ in range(n + 2):
+            begin = time.perf_counter()
+            self.encode(crop)
+            tokens = self.hear(mel, heard)
+            window = WindowInput(latents, latents, level, tokens, 1.0, (0.5, 0.5))
+            self.decode(self.denoise([window])[0][0])
+            spent.append((time.perf_counter() - begin) * 1e3)
+        return float(np.median(spent[2:]))

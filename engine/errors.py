@@ -1,0 +1,13 @@
+"""The engine's own errors: one clear line each, with what to do."""
+
+
+class EngineError(Exception):
+    """The engine cannot start or go on."""
+
+
+class WeightsError(EngineError):
+    """The shipped graphs are missing, damaged, or of another version."""
+
+
+class RuntimeUnavailableError(EngineError):
+    """The asked-for runtime is not usable on this machine."""

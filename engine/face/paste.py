@@ -1,0 +1,101 @@
+"""Pastes the re-synced crop back at the frame's own resolution: soft edge, matched colour, and the source kept where nothing changed."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.face.align import Similarity
+
+Rgb = NDArray[np.uint8]
+Mask = NDArray[np.float32]
+
+CENTRE = (0.5, 0.60)  # of the editable region, crop units: lips, chin and the cheeks beside them
+RADII = (0.40, 0.38)
+SOFTNESS = 0.22  # share of the radius over which the edit fades out
+UNCHANGED, CHANGED = 3.0, 11.0  # grey levels: below, the source stays; above, the edit shows whole
+
+
+@lru_cache(4)
+def region(crop_px: int) -> Mask:
+    """The editable region, float32 (crop_px, crop_px) 0..1, zero at the crop's border."""
+    y, x = (np.mgrid[0:crop_px, 0:crop_px].astype(np.float32) + 0.5) / crop_px
+    r = (np.abs((x - CENTRE[0]) / RADII[0]) ** 3 + np.abs((y - CENTRE[1]) / RADII[1]) ** 3) ** (
+        1 / 3
+    )
+    t = np.clip((1.0 - r) / SOFTNESS, 0, 1)
+    return (t * t * (3 - 2 * t)).astype(np.float32)
+
+
+@lru_cache(4)
+def _skin_weight(crop_px: int) -> Mask:
+    """Where source and edit should agree in colour: around the mouth, not in it."""
+    y, x = (np.mgrid[0:crop_px, 0:crop_px].astype(np.float32) + 0.5) / crop_px
+    mouth = np.exp(-((((x - 0.5) / 0.26) ** 2 + ((y - 0.55) / 0.20) ** 2) ** 2))
+    return (1.0 - mouth + 0.02).astype(np.float32)
+
+
+def match_colour(edit: NDArray[np.float32], source: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Move the slow colour differences of `edit` (S, S, 3) to those of `source`, judged outside the mouth."""
+    size = edit.shape[0]
+    small = size // 8
+    weight = cv2.resize(_skin_weight(size), (small, small), interpolation=cv2.INTER_AREA)
+    difference = cv2.resize(source - edit, (small, small), interpolation=cv2.INTER_AREA)
+    spread = cv2.GaussianBlur(difference * weight[..., None], (0, 0), small / 8)
+    norm = cv2.GaussianBlur(weight, (0, 0), small / 8)
+    slow = spread / norm[..., None]
+    return edit + cv2.resize(slow, (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def edit_mask(edit: NDArray[np.float32], source: NDArray[np.float32]) -> Mask:
+    """How much of the edit to show at each crop pixel, (S, S) 0..1: the region, less what the edit left as it was."""
+    change = np.abs(edit - source).max(-1)
+    change = cv2.GaussianBlur(change, (0, 0), edit.shape[0] / 40)
+    shown = np.clip((change - UNCHANGED) / (CHANGED - UNCHANGED), 0, 1)
+    return region(edit.shape[0]) * shown * shown * (3 - 2 * shown)
+
+
+def paste(
+    frame: Rgb, crop: Rgb, edit: NDArray[np.float32], transform: Similarity, alpha: float
+) -> tuple[Rgb, Mask]:
+    """Blend an edited crop into its frame.
+
+    Args:
+        frame: source frame, uint8 (H, W, 3); not changed.
+        crop: its aligned crop, uint8 (S, S, 3).
+        edit: the decoded crop, float32 (S, S, 3), 0..255.
+        transform: frame pixels to crop units.
+        alpha: 0..1, fades an edit in or out as a face comes and goes.
+    Returns:
+        the new frame, and the mask float32 (H, W): 0 exactly where the frame is the source, bit for bit.
+    """
+    size = crop.shape[0]
+    source = crop.astype(np.float32)
+    edit = match_colour(edit, source)
+    shown = edit_mask(edit, source) * np.float32(alpha)
+    inverse = cv2.invertAffineTransform(transform.matrix(size))
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64) - 0.5
+    outline = corners @ inverse[:, :2].T + inverse[:, 2]
+    height, width = frame.shape[:2]
+    x0, y0 = np.maximum(np.floor(outline.min(0)).astype(int), 0)
+    x1, y1 = np.minimum(np.ceil(outline.max(0)).astype(int) + 1, [width, height])
+    out, mask = frame.copy(), np.zeros((height, width), np.float32)
+    if x1 <= x0 or y1 <= y0:
+        return out, mask
+    inverse = inverse.copy()
+    inverse[:, 2] -= (x0, y0)
+    part = (int(x1 - x0), int(y1 - y0))
+    enlarging = transform.side_px > size
+    flags = cv2.INTER_CUBIC if enlarging else cv2.INTER_LINEAR
+    m = cv2.warpAffine(shown, inverse, part, flags=cv2.INTER_LINEAR)
+    pixels = cv2.warpAffine(edit, inverse, part, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    below = out[y0:y1, x0:x1].astype(np.float32)
+    blended = below + (pixels - below) * m[..., None]
+    changed = m > 1 / 512
+    region_out = out[y0:y1, x0:x1]
+    region_out[changed] = np.clip(blended[changed] + 0.5, 0, 255).astype(np.uint8)
+    mask[y0:y1, x0:x1] = np.where(changed, m, 0)
+    return out, mask

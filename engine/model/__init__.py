@@ -1,0 +1,1 @@
+"""The networks as torch modules: imported by training and export, never while serving."""

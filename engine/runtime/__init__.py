@@ -1,0 +1,1 @@
+"""Executors: the same graphs on ONNX Runtime, OpenVINO or TensorRT behind one small protocol."""

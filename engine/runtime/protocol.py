@@ -1,0 +1,93 @@
+"""What an executor must do, and the manifest that names the graphs it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import WeightsError
+
+Tensor = NDArray[np.float32]
+GRAPHS = ("encoder", "audio", "denoiser", "decoder", "landmarks")
+FORMAT = 1
+
+
+class Runtime(Protocol):
+    """Runs a named graph. Implementations are safe to call from several threads."""
+
+    name: str
+    variant: str
+
+    def run(self, graph: str, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        """Outputs of `graph` in the graph's own order, float32."""
+        ...
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ships in a weights folder (manifest.json)."""
+
+    folder: Path
+    model: str
+    crop_px: int
+    latent_channels: int
+    tau: float
+    levels: dict[int, tuple[float, ...]]  # window size -> noise levels, oldest slot first
+    default_strength: float
+    files: dict[str, dict[str, str]]  # variant -> graph -> file name
+    hashes: dict[str, str]  # file name -> sha256
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read and check a weights folder.
+
+        Raises:
+            WeightsError: no manifest, an unknown format, or a file that is missing or whose hash differs.
+        """
+        path = folder / "manifest.json"
+        try:
+            stored: dict[str, Any] = json.loads(path.read_text())
+        except FileNotFoundError:
+            raise WeightsError(f"no weights in {folder}: manifest.json is missing") from None
+        except json.JSONDecodeError as error:
+            raise WeightsError(f"{path} is not valid JSON: {error}") from None
+        if stored.get("format") != FORMAT:
+            raise WeightsError(
+                f"{path}: format {stored.get('format')} is not {FORMAT}, the one this engine reads"
+            )
+        manifest = cls(
+            folder=folder,
+            model=stored["model"],
+            crop_px=stored["crop_px"],
+            latent_channels=stored["latent_channels"],
+            tau=stored["tau"],
+            levels={int(k): tuple(v) for k, v in stored["levels"].items()},
+            default_strength=stored["default_strength"],
+            files=stored["files"],
+            hashes=stored["hashes"],
+        )
+        for name in {n for files in manifest.files.values() for n in files.values()}:
+            manifest._check(name)
+        return manifest
+
+    def _check(self, name: str) -> None:
+        path = self.folder / name
+        if not path.exists():
+            raise WeightsError(f"{path} is missing: check out the weights again")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != self.hashes.get(name):
+            raise WeightsError(
+                f"{path} does not match its hash in manifest.json: check out the weights again"
+            )
+
+    def path(self, graph: str, variant: str) -> Path:
+        """File of `graph` in `variant`, falling back to fp32 where the variant has no file of its own."""
+        files = self.files.get(variant, {})
+        return self.folder / (files.get(graph) or self.files["fp32"][graph])

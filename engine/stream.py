@@ -1,0 +1,242 @@
+"""One speaker: sound and frames in, re-synced frames out. The class to read first.
+
+    stream.push_audio(pcm)            int16 mono 16 kHz
+    frames = stream.push_frame(rgb)   25 a second
+
+Frame i belongs to samples 640 i .. 640 (i + 1). It leaves `slots - 1` ticks after it came in: the future sound it was refined with.
+`push_frame` is `finish(denoise(prepare(rgb)))`; the two halves are public so that windows of many streams may share one denoiser call.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.audio import SoundRing
+from engine.face.align import (
+    MOUTH_CENTRE,
+    STABLE_INDICES,
+    Similarity,
+    fit_similarity,
+    similarity_from_box,
+    warp_crop,
+)
+from engine.face.follow import FaceFollower
+from engine.face.paste import paste
+from engine.face.points import LANDMARKS, MOUTH
+from engine.window import RollingWindow, Slot
+
+if TYPE_CHECKING:
+    from engine.engine import LipSyncEngine
+
+Rgb = NDArray[np.uint8]
+_STABLE = [LANDMARKS.index(point) for point in STABLE_INDICES]
+FADE = 0.25  # share of the edit that comes or goes a frame when a face is found or lost
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedFrame:
+    """A finished frame.
+
+    index: 0, 1, 2 ... as pushed. rgb: uint8 (H, W, 3). mask: float32 (H, W), 0 exactly where `rgb` is the source bit for bit;
+    None where the frame passed through untouched. face_found: whether a face (or a box) was there to edit.
+    """
+
+    index: int
+    rgb: Rgb
+    mask: NDArray[np.float32] | None
+    face_found: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WindowInput:
+    """What the denoiser needs of one stream's window; oldest slot first."""
+
+    x: NDArray[np.float32]  # (L, 16, h, w)
+    z: NDArray[np.float32]  # (L, 16, h, w)
+    level: NDArray[np.float32]  # (L,)
+    tokens: NDArray[np.float32]  # (L, K, D)
+    strength: float
+    mouth: tuple[float, float]  # crop units
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a slot keeps of its frame until it is finished."""
+
+    index: int
+    frame: Rgb
+    crop: Rgb | None
+    transform: Similarity | None
+    mouth: tuple[float, float]
+    alpha: float
+
+
+class LipSyncStream:
+    """Made by `LipSyncEngine.open_stream`. One thread at a time may call it; streams are independent of each other."""
+
+    def __init__(
+        self,
+        engine: LipSyncEngine,
+        strength: float = 1.0,
+        face_box: tuple[float, float, float, float] | None = None,
+        seed: int = 0,
+    ) -> None:
+        facts = engine.facts
+        side = facts.crop_px // 8
+        self._engine = engine
+        self._follower = FaceFollower(engine.landmarks)
+        self._sound = SoundRing()
+        self._window: RollingWindow[_Held] = RollingWindow(
+            engine.levels, (engine.latent_channels, side, side), seed
+        )
+        self.strength = strength
+        self.face_box = face_box
+        self.bypass = False
+        self.stage_ms: dict[str, float] = {}
+        self._next_index = 0
+        self._last_z: NDArray[np.float32] | None = None
+        self._alpha = 0.0
+
+    @property
+    def frames_pushed(self) -> int:
+        return self._next_index
+
+    def push_audio(self, pcm: NDArray[np.int16]) -> None:
+        """Append sound: int16 mono 16 kHz, any length. Sample n belongs to time n / 16000 s of this stream."""
+        if pcm.dtype != np.int16 or pcm.ndim != 1:
+            raise ValueError(f"sound must be int16 mono (S,), got {pcm.dtype} {pcm.shape}")
+        self._sound.push(pcm)
+
+    def push_frame(self, rgb: Rgb) -> list[SyncedFrame]:
+        """One tick: take the next frame, uint8 (H, W, 3), and return the frame that is finished (none while the window fills)."""
+        return self.finish(self._denoise(self.prepare(rgb)))
+
+    def prepare(self, rgb: Rgb) -> WindowInput | None:
+        """First half of a tick: find the face, encode its crop, enter it into the window, refresh every slot's sound.
+
+        Returns None where no slot of the window has a face: nothing is to be denoised.
+        """
+        if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
+            raise ValueError(f"a frame must be uint8 (H, W, 3), got {rgb.dtype} {rgb.shape}")
+        self.stage_ms = {}
+        with self._stage("face"):
+            held = self._locate(rgb)
+        with self._stage("encode"):
+            z = self._encode(held)
+        self._window.push(z, held)
+        self._next_index += 1
+        return self._window_input()
+
+    def finish(self, x0: NDArray[np.float32] | None) -> list[SyncedFrame]:
+        """Second half of a tick: the denoiser's x0 (L, 16, h, w), or None where `prepare` gave None."""
+        if x0 is None:
+            x0 = self._window.z()
+        latent, slot = self._window.accept(x0)
+        return [self._finished(latent, slot)] if slot.real else []
+
+    def flush(self) -> list[SyncedFrame]:
+        """The frames still in the window; what is not heard yet stays unheard. The stream then starts anew."""
+        frames: list[SyncedFrame] = []
+        while any(s.real for s in self._window.slots):
+            last = self._window.slots[-1]
+            self._window.push(last.z, last.payload, real=False)
+            frames += self.finish(self._denoise(self._window_input()))
+        self.reset()
+        return frames
+
+    def reset(self) -> None:
+        """Forget sound, window and face. The next frame is frame 0."""
+        self._window.clear()
+        self._sound.reset()
+        self._follower.reset()
+        self._next_index, self._last_z, self._alpha = 0, None, 0.0
+
+    def close(self) -> None:
+        self.reset()
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.stage_ms[name] = self.stage_ms.get(name, 0.0) + (time.perf_counter() - begin) * 1e3
+
+    def _denoise(self, window: WindowInput | None) -> NDArray[np.float32] | None:
+        if window is None:
+            return None
+        with self._stage("denoise"):
+            return self._engine.denoise([window])[0]
+
+    def _locate(self, rgb: Rgb) -> _Held:
+        """Where the crop lies in this frame; no transform where there is no face, or the edit is switched off."""
+        transform, mouth = None, MOUTH_CENTRE
+        if not self.bypass:
+            face = self._follower.follow(rgb, self.face_box)
+            if face is not None:
+                transform = fit_similarity(face.points[_STABLE])
+                centre = transform.apply(face.points[MOUTH]).mean(0)
+                mouth = (float(centre[0]), float(centre[1]))
+            elif self.face_box is not None:
+                transform = similarity_from_box(self.face_box)
+        self._alpha = min(1.0, self._alpha + FADE) if transform is not None else 0.0
+        crop = (
+            warp_crop(rgb, transform, self._engine.facts.crop_px) if transform is not None else None
+        )
+        return _Held(self._next_index, rgb, crop, transform, mouth, self._alpha)
+
+    def _encode(self, held: _Held) -> NDArray[np.float32]:
+        if held.crop is not None:
+            self._last_z = self._engine.encode(held.crop)
+        if self._last_z is None:
+            self._last_z = np.zeros(self._window.eps.shape, np.float32)
+        return self._last_z
+
+    def _window_input(self) -> WindowInput | None:
+        slots = self._window.slots
+        if all(s.payload.transform is None for s in slots):
+            return None
+        with self._stage("audio"):
+            # Copies at the end of a stream stand one frame further on, so that a slot's age and its sound agree.
+            first = (
+                slots[-1].payload.index
+                if slots[-1].real
+                else slots[0].payload.index + len(slots) - 1
+            )
+            indices = [first - len(slots) + 1 + k for k in range(len(slots))]
+            windows = [self._sound.window(i) for i in indices]
+            tokens = self._engine.hear(
+                np.stack([m for m, _ in windows]), np.stack([h for _, h in windows])
+            )
+        return WindowInput(
+            self._window.x(),
+            self._window.z(),
+            self._window.levels,
+            tokens,
+            self.strength,
+            slots[-1].payload.mouth,
+        )
+
+    def _finished(self, latent: NDArray[np.float32], slot: Slot[_Held]) -> SyncedFrame:
+        held = slot.payload
+        if held.transform is None or held.crop is None or self.bypass:
+            return SyncedFrame(held.index, held.frame, None, held.transform is not None)
+        with self._stage("decode"):
+            edit = self._engine.decode(latent)
+        with self._stage("paste"):
+            rgb, mask = paste(
+                held.frame, held.crop, edit, held.transform, self._fade_out(held.alpha)
+            )
+        return SyncedFrame(held.index, rgb, mask, True)
+
+    def _fade_out(self, alpha: float) -> float:
+        """Less of the edit where a frame that follows has lost the face: the window sees that coming."""
+        for distance, slot in enumerate(self._window.slots, 1):
+            if slot.payload.transform is None:
+                return min(alpha, distance * FADE)
+        return alpha

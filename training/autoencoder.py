@@ -1,0 +1,127 @@
+"""Trains the autoencoder on every crop there is (GRID, driven portraits, rendered heads): L1, gradients, and the mouth twice.
+
+A little noise on the latent keeps the decoder smooth around what the denoiser will hand it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.model.autoencoder import Autoencoder
+from training import checkpoint
+
+
+def crop_shards(data: Path) -> list[Path]:
+    return sorted((data / "grid").glob("*.npy")) + sorted(
+        p for kind in ("portraits", "heads128") for p in (data / kind).glob("*.npz")
+    )
+
+
+def read_shard(path: Path) -> np.ndarray:
+    """frames uint8 (K, T, S, S, 3)."""
+    loaded = np.load(path)
+    return loaded if path.suffix == ".npy" else loaded["frames"]
+
+
+def sample_crops(data: Path, per_shard: dict[str, int], rng: np.random.Generator) -> Tensor:
+    """A training set in memory, uint8 (N, 3, S, S): a few frames of every shard."""
+    crops = []
+    for path in crop_shards(data):
+        if ".part" in path.name:
+            continue
+        frames = read_shard(path)
+        flat = frames.reshape(-1, *frames.shape[2:])
+        crops.append(flat[rng.integers(0, len(flat), per_shard[path.parent.name])])
+    return torch.from_numpy(np.concatenate(crops)).permute(0, 3, 1, 2).contiguous()
+
+
+def mouth_weight(size: int) -> Tensor:
+    y, x = torch.meshgrid(torch.arange(size) / size, torch.arange(size) / size, indexing="ij")
+    return 1.0 + 1.5 * torch.exp(-(((x - 0.5) / 0.22) ** 2 + ((y - 0.53) / 0.16) ** 2))
+
+
+def loss_of(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    error = (output - target) * weight
+    across = (error[..., 1:] - error[..., :-1]).abs().mean()
+    down = (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
+    return error.abs().mean() + 0.7 * (across + down)
+
+
+def batches(crops: Tensor, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    while True:
+        picked = crops[torch.randint(len(crops), (size,), generator=generator)]
+        if torch.rand(1, generator=generator) < 0.5:
+            picked = picked.flip(-1)
+        yield picked.float() / 127.5 - 1
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--run", type=Path, required=True, help="checkpoint file")
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--steps", type=int, default=0, help="stop after so many steps instead")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    args = parser.parse_args(argv)
+    torch.manual_seed(0)
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    rng = np.random.default_rng(0)
+    crops = sample_crops(args.data, {"grid": 10, "portraits": 12, "heads128": 20}, rng)
+    model = Autoencoder().to(memory_format=torch.channels_last)
+    if args.run.exists():
+        model.load_state_dict(checkpoint.load(args.run).weights)
+        model.set_scale(1.0)
+    ema = checkpoint.Ema(model)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), args.rate, betas=(0.9, 0.99), weight_decay=0.01
+    )
+    weight = mouth_weight(crops.shape[-1])
+    stream = batches(crops, args.batch, torch.Generator().manual_seed(0))
+    begin, step, recent = time.monotonic(), 0, []
+    while True:
+        done = step / args.steps if args.steps else (time.monotonic() - begin) / (60 * args.minutes)
+        if done >= 1:
+            break
+        for group in optimiser.param_groups:
+            group["lr"] = args.rate * min(1.0, (step + 1) / 100) * (1 - done) ** 0.8 + 1e-5
+        crop = next(stream).to(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            z = model.encoder(crop)
+            output = model.decoder(z + 0.05 * torch.randn_like(z))
+        spread = (z.float().pow(2).mean() - 1).clamp(min=0)
+        loss = loss_of(output.float(), crop, weight) + 0.1 * spread
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        ema.update(model)
+        step += 1
+        recent.append(float((output.detach().float() - crop).abs().mean()) * 127.5)
+        if step % 100 == 0:
+            print(
+                f"{step} {time.monotonic() - begin:.0f}s L1 {np.mean(recent[-100:]):.2f} std {float(z.float().std()):.2f}",
+                flush=True,
+            )
+        if step % 500 == 0:
+            checkpoint.save(args.run, ema.model, step)
+    with torch.no_grad():
+        some = crops[:: max(1, len(crops) // 512)].float() / 127.5 - 1
+        std = float(ema.model.encoder(some).std())
+    ema.model.set_scale(std)
+    checkpoint.save(args.run, ema.model, step, latent_std=std)
+    print(f"{len(crops)} crops, latent std {std:.3f}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

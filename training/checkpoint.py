@@ -1,0 +1,48 @@
+"""Checkpoints: EMA weights and the step, written whole or not at all. No optimiser state: resuming warms it up anew."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    step: int
+    weights: dict[str, torch.Tensor]
+    facts: dict[str, Any]
+
+
+def save(path: Path, model: nn.Module, step: int, **facts: Any) -> None:
+    """Write atomically: a run that is killed leaves the checkpoint before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    torch.save({"step": step, "weights": model.state_dict(), "facts": facts}, partial)
+    partial.rename(path)
+
+
+def load(path: Path) -> Checkpoint:
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    return Checkpoint(stored["step"], stored["weights"], stored["facts"])
+
+
+class Ema:
+    """Exponential moving average of a model's weights, with a short memory while training is young."""
+
+    def __init__(self, model: nn.Module, decay: float = 0.999) -> None:
+        self.model = deepcopy(model).eval().requires_grad_(False)
+        self.decay = decay
+        self._updates = 0
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        self._updates += 1
+        keep = min(self.decay, (1 + self._updates) / (20 + self._updates))
+        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - keep)
+        for own, new in zip(self.model.buffers(), model.buffers(), strict=True):
+            own.copy_(new)

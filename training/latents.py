@@ -1,0 +1,103 @@
+"""Encodes every crop shard once: latents in memory are what teacher and distillation train on."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.model.autoencoder import Autoencoder
+from training import checkpoint
+from training.autoencoder import crop_shards, read_shard
+from training.splits import refuse_held_out
+
+KINDS = ("grid", "portraits", "heads128")
+
+
+@torch.no_grad()
+def encode(model: Autoencoder, frames: np.ndarray, batch: int = 64) -> np.ndarray:
+    """uint8 (N, S, S, 3) -> latents float16 (N, 16, S/8, S/8)."""
+    out = []
+    for part in torch.from_numpy(frames).split(batch):
+        crop = part.permute(0, 3, 1, 2).float() / 127.5 - 1
+        with torch.autocast("cpu", torch.bfloat16):
+            out.append(model.encoder(crop.to(memory_format=torch.channels_last)).half().numpy())
+    return np.concatenate(out)
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Clips of one kind, mouth tracks over the same head: latents (clips, K, T, 16, h, w) float16.
+
+    `clips` and `starts` (clips, K) name the GRID sentence and its first frame behind every track.
+    """
+
+    latents: Tensor
+    clips: list[list[str]]
+    starts: Tensor
+
+    @classmethod
+    def read(cls, folder: Path, kind: str) -> Tracks:
+        stored = np.load(folder / f"latents_{kind}_index.npz")
+        latents = np.load(folder / f"latents_{kind}.npy")
+        return cls(
+            torch.from_numpy(latents), stored["clips"].tolist(), torch.from_numpy(stored["starts"])
+        )
+
+
+def _frames_used(kind: str) -> int:
+    return 75 if kind == "grid" else 30
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--autoencoder", type=Path, required=True)
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS))
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    model = Autoencoder().to(memory_format=torch.channels_last).eval()
+    model.load_state_dict(checkpoint.load(args.autoencoder).weights)
+    for kind in args.kinds:
+        shards = [
+            p for p in crop_shards(args.data) if p.parent.name == kind and ".part" not in p.name
+        ]
+        refuse_held_out(
+            [Path(p.stem.rsplit("_", 1)[0]) if kind == "portraits" else p for p in shards]
+        )
+        latents, clips, starts = [], [], []
+        for shard in shards:
+            frames = read_shard(shard)
+            count = _frames_used(kind)
+            if frames.shape[1] < count:
+                continue
+            frames = frames[:, :count]
+            flat = encode(model, frames.reshape(-1, *frames.shape[2:]))
+            latents.append(flat.reshape(*frames.shape[:2], *flat.shape[1:]))
+            if kind == "grid":
+                clips.append([shard.stem] * 2)
+                starts.append([0, 0])
+            else:
+                stored = np.load(shard)
+                clips.append(stored["clips"].tolist())
+                starts.append(stored["starts"].tolist())
+        if not latents:
+            print(f"{kind}: nothing to encode")
+            continue
+        np.save(args.data / f"latents_{kind}.npy", np.stack(latents))
+        np.savez(
+            args.data / f"latents_{kind}_index.npz", clips=np.array(clips), starts=np.array(starts)
+        )
+        print(
+            f"{kind}: {len(latents)} clips, std {np.stack(latents[:20]).astype(np.float32).std():.3f}"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

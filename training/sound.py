@@ -1,0 +1,158 @@
+"""Trains the audio encoder: log-mel window -> lip pose, on GRID's training sentences, with voices varied and the future masked.
+
+Prints the correlation of the predicted mouth opening on validation sentences: the ceiling of what any picture can follow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.audio import COLUMNS_PER_FRAME, FUTURE, MEL_COLUMNS, PAST, SILENCE_LEVEL, frame_column
+from engine.model.audio_encoder import AudioEncoder
+from training import checkpoint
+from training.lip_pose import PoseBasis
+from training.splits import data_dir, held_out
+from training.voices import vary
+
+
+def mel_window(mel: np.ndarray, index: int) -> np.ndarray:
+    """(80, 32) window of frame `index` of a clip's mel (80, T); outside the clip is silence."""
+    first = frame_column(index) - PAST
+    out = np.full((mel.shape[0], MEL_COLUMNS), SILENCE_LEVEL, np.float32)
+    a, b = max(0, first), min(mel.shape[1], first + MEL_COLUMNS)
+    if b > a:
+        out[:, a - first : b - first] = mel[:, a:b]
+    return out
+
+
+def heard_mask(age: Tensor, jitter: Tensor | None = None) -> Tensor:
+    """What a slot of `age` ticks has heard, (N,) -> (N, 32) 0/1; `jitter` in columns as live arrival has it."""
+    horizon = PAST + COLUMNS_PER_FRAME * age + (0 if jitter is None else jitter)
+    return (torch.arange(MEL_COLUMNS)[None] <= horizon[:, None]).float()
+
+
+@dataclass(frozen=True)
+class SoundTable:
+    """Frames of many clips, flat: mel windows (F, 80, 32) float16, poses (F, P), openings (F,)."""
+
+    mel: Tensor
+    pose: Tensor
+    opening: Tensor
+    first: dict[str, int]
+
+    @classmethod
+    def read(cls, path: Path, names: list[str]) -> SoundTable:
+        stored = np.load(path)
+        mels, poses, openings, first, count = [], [], [], {}, 0
+        for name in names:
+            if f"pose/{name}" not in stored:
+                continue
+            mel, pose = stored[f"mel/{name}"], stored[f"pose/{name}"]
+            first[name] = count
+            mels.append(np.stack([mel_window(mel, i) for i in range(len(pose))]).astype(np.float16))
+            poses.append(pose)
+            openings.append(stored[f"open/{name}"])
+            count += len(pose)
+        return cls(
+            torch.from_numpy(np.concatenate(mels)),
+            torch.from_numpy(np.concatenate(poses)),
+            torch.from_numpy(np.concatenate(openings)),
+            first,
+        )
+
+
+def grid_names(part: str) -> list[str]:
+    """Clip names of GRID speaker 1: "train", or "held_out"."""
+    hidden = held_out("grid_s1")
+    names = [p.stem for p in sorted((data_dir() / "grid_s1").glob("*.mp4"))]
+    return [n for n in names if (n in hidden) == (part == "held_out")]
+
+
+@torch.no_grad()
+def opening_correlation(
+    model: AudioEncoder, table: SoundTable, basis: PoseBasis, age: int
+) -> tuple[float, float]:
+    """Pooled r of predicted against true opening, and the ratio of their deviations, with `age` * 40 ms of future."""
+    model.eval()
+    heard = heard_mask(torch.tensor([age])).expand(len(table.mel), -1)
+    pose = torch.cat(
+        [
+            model(m.float(), h)[1]
+            for m, h in zip(table.mel.split(512), heard.split(512), strict=True)
+        ]
+    )
+    predicted = basis.opening_of(pose.numpy())
+    model.train()
+    truth = table.opening.numpy()
+    true_pose = basis.opening_of(table.pose.numpy())
+    r = float(np.corrcoef(predicted, truth)[0, 1])
+    return r, float(predicted.std() / true_pose.std())
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--steps", type=int, default=0)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args(argv)
+    torch.manual_seed(0)
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    table = SoundTable.read(args.data / "sound.npz", grid_names("train"))
+    held = SoundTable.read(args.data / "sound.npz", grid_names("held_out"))
+    basis = PoseBasis.load(args.data / "pose_basis.npz")
+    model = AudioEncoder()
+    ema = checkpoint.Ema(model)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), args.rate, betas=(0.9, 0.98), weight_decay=0.05
+    )
+    begin, step, recent = time.monotonic(), 0, []
+    while True:
+        done = step / args.steps if args.steps else (time.monotonic() - begin) / (60 * args.minutes)
+        if done >= 1:
+            break
+        for group in optimiser.param_groups:
+            group["lr"] = args.rate * min(1.0, (step + 1) / 100) * (1 - done) + 1e-6
+        pick = torch.randint(len(table.mel), (args.batch,))
+        mel = vary_some(table.mel[pick].float())
+        age = torch.randint(0, FUTURE // COLUMNS_PER_FRAME + 1, (args.batch,))
+        heard = heard_mask(age, torch.randint(-2, 2, (args.batch,)))
+        _, pose = model(mel, heard)
+        loss = (pose - table.pose[pick]).pow(2).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        ema.update(model)
+        step += 1
+        recent.append(loss.item())
+        if step % 500 == 0:
+            r = [opening_correlation(ema.model, held, basis, age)[0] for age in (0, 2)]
+            print(
+                f"{step} {time.monotonic() - begin:.0f}s loss {np.mean(recent[-500:]):.4f} "
+                f"held-out opening r {r[0]:.3f} (no future) {r[1]:.3f} (80 ms)",
+                flush=True,
+            )
+            checkpoint.save(args.run, ema.model, step)
+    checkpoint.save(args.run, ema.model, step)
+    return 0
+
+
+def vary_some(mel: Tensor, share: float = 0.7) -> Tensor:
+    count = int(len(mel) * share)
+    return torch.cat([vary(mel[:count]), mel[count:]])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

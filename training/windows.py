@@ -1,0 +1,163 @@
+"""Training windows exactly as the live queue runs them: one noise level a slot, sound heard up to now, the entry noised from the source.
+
+A window holds L consecutive frames, oldest first. Three kinds of imperfection that the queue has are drawn in: the source's mouth still
+in the entry slot, remains of it in the slots after, and warm-up or flush windows in which slots repeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.audio import SILENCE_LEVEL
+from engine.flow import level_grid
+from training.latents import Tracks
+from training.sound import SoundTable, heard_mask
+from training.voices import vary
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """How windows are drawn. Thresholds are noise levels, rescaled from the paper's 850/1000 to 16 x 16 latents."""
+
+    share: tuple[tuple[str, float], ...] = (("grid", 0.3), ("portraits", 0.45), ("heads128", 0.25))
+    slots: tuple[tuple[int, float], ...] = ((3, 0.8), (2, 0.1), (4, 0.1))
+    level_jitter: float = 0.06
+    free_levels: float = 0.15  # share of windows whose levels are drawn freely
+    entry_share: float = 0.9  # entry slots noised from the source, not the target
+    pair_threshold: float = 0.55  # below it, arbitrary pairs may be used
+    arbitrary_share: float = 0.1
+    same_mouth: float = 0.08  # source already right: nothing to edit
+    edge_share: float = 0.06  # warm-up and flush windows
+    true_pose: float = 0.5
+    drop_sound: float = 0.25
+    drop_pose: float = 0.12
+    drop_both: float = 0.1
+
+
+@dataclass(frozen=True)
+class Window:
+    """A batch: target, source, x (B, L, 16, h, w); level (B, L); mel (B L, 80, M); heard (B L, M); pose (B L, P)."""
+
+    target: Tensor
+    source: Tensor
+    x: Tensor
+    level: Tensor
+    mel: Tensor
+    heard: Tensor
+    pose: Tensor
+    keep_pose: Tensor
+    keep_sound: Tensor
+
+
+class WindowSampler:
+    """Draws batches from latents in memory."""
+
+    def __init__(
+        self, tracks: dict[str, Tracks], sound: SoundTable, config: WindowConfig, seed: int
+    ) -> None:
+        self.tracks, self.sound, self.config = tracks, sound, config
+        self._rng = np.random.default_rng(seed)
+        self._torch = torch.Generator().manual_seed(seed)
+        kinds = [(k, w) for k, w in config.share if k in tracks]
+        self._kinds = [k for k, _ in kinds]
+        self._weights = np.array([w for _, w in kinds]) / sum(w for _, w in kinds)
+
+    def _one(self, slots: int) -> tuple[Tensor, Tensor, Tensor, bool]:
+        """Target and source latents (L, 16, h, w) and row numbers (L,) of the sound table; may it be an arbitrary pair."""
+        rng, kind = self._rng, self._kinds[int(self._rng.choice(len(self._kinds), p=self._weights))]
+        tracks = self.tracks[kind]
+        clip = int(rng.integers(len(tracks.latents)))
+        count, length = tracks.latents.shape[1:3]
+        a = 0 if kind == "grid" else int(rng.integers(count))
+        others = [k for k in range(count) if k != a]
+        b = a if rng.random() < self.config.same_mouth else others[int(rng.integers(len(others)))]
+        frames = torch.arange(slots) + int(rng.integers(0, length - slots + 1))
+        if rng.random() < self.config.edge_share:
+            repeat = int(rng.integers(1, slots)) if slots > 1 else 0
+            middle = frames[repeat] if rng.random() < 0.5 else frames[slots - 1 - repeat]
+            frames = (
+                frames.clamp(min=int(middle))
+                if rng.random() < 0.5
+                else frames.clamp(max=int(middle))
+            )
+        target = tracks.latents[clip, a, frames]
+        source = tracks.latents[clip, b, frames]
+        row = self.sound.first[tracks.clips[clip][a]] + int(tracks.starts[clip, a])
+        return target, source, row + frames, kind == "grid"
+
+    def _arbitrary_source(self, source: Tensor, level: Tensor, allowed: Tensor) -> Tensor:
+        """Timestep-dependent pairs (eq. 3): below the threshold a slot's source may be another moment of the clip."""
+        c = self.config
+        chosen = allowed[:, None] & (level < c.pair_threshold)
+        chosen &= torch.rand(level.shape, generator=self._torch) < c.arbitrary_share
+        return torch.where(chosen[:, :, None, None, None], source.flip(1), source)
+
+    def _levels(self, batch: int, slots: int) -> Tensor:
+        c = self.config
+        grid = torch.from_numpy(level_grid(slots)).expand(batch, slots)
+        level = grid + c.level_jitter * torch.randn(batch, slots, generator=self._torch)
+        free = torch.rand(batch, 1, generator=self._torch) < c.free_levels
+        drawn = torch.rand(batch, slots, generator=self._torch).sort(1).values
+        return torch.where(free, drawn, level).clamp(0.05, 0.98)
+
+    def draw(self, batch: int) -> Window:
+        c, g = self.config, self._torch
+        slots = int(self._rng.choice([s for s, _ in c.slots], p=[p for _, p in c.slots]))
+        parts = [self._one(slots) for _ in range(batch)]
+        target = torch.stack([p[0] for p in parts]).float()
+        source = torch.stack([p[1] for p in parts]).float()
+        rows = torch.stack([p[2] for p in parts]).flatten()
+        level = self._levels(batch, slots)
+        source = self._arbitrary_source(source, level, torch.tensor([p[3] for p in parts]))
+        eps = torch.randn(batch, 1, *target.shape[2:], generator=g).expand_as(target)
+        entry = (level > 0.7) & (torch.rand(level.shape, generator=g) < c.entry_share)
+        # Later slots keep what an imperfect earlier estimate leaves of the source's mouth.
+        rest = (
+            (torch.rand(level.shape, generator=g) < 0.6)
+            * torch.rand(level.shape, generator=g)
+            * 0.5
+        )
+        mix = torch.where(entry, torch.ones_like(level), rest)[:, :, None, None, None]
+        t = level[:, :, None, None, None]
+        x = (1 - t) * ((1 - mix) * target + mix * source) + t * eps
+        mel = self.sound.mel[rows].float()
+        varied = torch.rand(batch, generator=g) < 0.7
+        mel = torch.where(
+            varied.repeat_interleave(slots)[:, None, None], self._one_voice(mel, slots), mel
+        )
+        mel = self._gate(mel, slots)
+        age = torch.arange(slots - 1, -1, -1).repeat(batch)
+        late = torch.randint(-2, 2, (batch, 1), generator=g).expand(-1, slots).reshape(-1)
+        drop = torch.rand(batch, generator=g)
+        no_both = drop < c.drop_both
+        no_pose = no_both | ((drop >= c.drop_both) & (drop < c.drop_both + c.drop_pose))
+        no_sound = no_both | (drop > 1 - c.drop_sound)
+        return Window(
+            target, source, x, level, mel, heard_mask(age, late), self.sound.pose[rows],
+            ~no_pose.repeat_interleave(slots), ~no_sound.repeat_interleave(slots),
+        )  # fmt: skip
+
+    def _one_voice(self, mel: Tensor, slots: int) -> Tensor:
+        """Vary each window as one voice: its frames' mels side by side go through one draw."""
+        n, bands, columns = mel.shape
+        side = mel.reshape(n // slots, slots, bands, columns).permute(0, 2, 1, 3)
+        side = vary(side.reshape(n // slots, bands, slots * columns), self._torch)
+        side = side.reshape(n // slots, bands, slots, columns).permute(0, 2, 1, 3)
+        return side.reshape(n, bands, columns)
+
+    def _gate(self, mel: Tensor, slots: int) -> Tensor:
+        """A voice gate as live has it: in a third of the windows, quiet columns become digital silence."""
+        gated = (torch.rand(len(mel) // slots, generator=self._torch) < 0.33).repeat_interleave(
+            slots
+        )
+        loud = mel.mean(1, keepdim=True)
+        threshold = loud.amin(2, keepdim=True) + 0.25 * (
+            loud.amax(2, keepdim=True) - loud.amin(2, keepdim=True)
+        )
+        quiet = (loud < threshold) & (loud.amax(2, keepdim=True) - loud.amin(2, keepdim=True) > 0.4)
+        silent = torch.full_like(mel, SILENCE_LEVEL)
+        return torch.where(gated[:, None, None] & quiet, silent, mel)
