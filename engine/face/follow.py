@@ -105,14 +105,14 @@ class FaceFollower:
         if self._missing > REST_AFTER and self._missing % REST_FRAMES:
             return []
         self._searches += 1
+        last = [] if self._last is None else [self._last]
         if self._searches % 2 == 0:
-            return list(self._scan.step(rgb.shape[1], rgb.shape[0], SCANNED))
+            return last + list(self._scan.step(rgb.shape[1], rgb.shape[0], SCANNED))
         proposals = self._detector.search(rgb)
-        if self._last is not None:
-            x, y = self._last.x, self._last.y
+        if last:
+            x, y = last[0].x, last[0].y
             proposals.sort(key=lambda p: (p.x - x) ** 2 + (p.y - y) ** 2)
-            proposals.insert(0, self._last)
-        return proposals[:CANDIDATES]
+        return last + proposals[:CANDIDATES]
 
     def _look(self, rgb: NDArray[np.uint8], patch: Patch) -> Face:
         points, logits = self._landmarks(as_input(patch.cut(rgb)))

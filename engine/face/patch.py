@@ -21,8 +21,10 @@ _LEFT_EYE, _RIGHT_EYE = (0, 1, 4, 5), (2, 3, 6, 7)
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A turned square in a picture: centre and side in pixels (whose centres are at integers), angle
-    in radians, clockwise."""
+    """A turned square in a picture: centre and side in pixels, angle in radians, clockwise.
+
+    Pixel centres are at integers.
+    """
 
     x: float
     y: float
