@@ -25,6 +25,7 @@ const panel = new Panel();
 const faceBox = new FaceBox(byId("box-layer"), byId("box"), source);
 
 let call = null;
+let leaving = Promise.resolve();
 let reading = null;
 let stopMeter = () => {};
 let config = {};
@@ -81,7 +82,9 @@ async function start() {
 async function connect() {
   setPhase("connecting");
   resultCover.show("busy", { title: "Connecting", text: "Picture and voice are on their way." });
-  const mine = (call = new Call(config.ice_servers ?? config.iceServers ?? [], studio.quality));
+  await leaving; // or a server with one seat would find it taken
+  if (omnisync.state !== "connecting") return;
+  const mine = (call = new Call(config.ice_servers ?? [], studio.quality));
   omnisync.pc = mine.pc;
   mine.addEventListener("message", ({ detail }) => receive(detail));
   mine.addEventListener("lost", ({ detail }) => mine === call && fail(detail));
@@ -156,6 +159,7 @@ function stop() {
   const ended = call;
   call = null;
   ended?.close();
+  leaving = ended?.ended ?? leaving;
   result.srcObject = null;
   cameraStalled = false;
   byId("badge").hidden = true;
@@ -264,7 +268,7 @@ window.addEventListener("pagehide", () => call?.close());
 async function loadConfig() {
   try {
     config = await fetchConfig();
-    panel.model(config.model_facts ?? config.engine ?? config.model ?? config);
+    panel.model(config.model_facts);
   } catch (error) {
     if (!(error instanceof ApiError && error.status === 401)) await fail(error);
   }

@@ -21,6 +21,7 @@ export class Call extends EventTarget {
     this.id = null;
     this.roundTrips = [];
     this.closed = false;
+    this.ended = Promise.resolve();
     this.abort = new AbortController();
   }
 
@@ -124,6 +125,7 @@ export class Call extends EventTarget {
 
   #lose(error) {
     if (this.closed) return;
+    if (error.code === "server-closed") this.id = null; // the session is gone already
     this.close();
     this.dispatchEvent(new CustomEvent("lost", { detail: error }));
   }
@@ -149,13 +151,15 @@ export class Call extends EventTarget {
     return this.audio.sender.replaceTrack(track);
   }
 
+  /** `ended` resolves when the server has let go of the session, too. */
   close() {
     if (this.closed) return;
     this.closed = true;
     clearInterval(this.pinger);
     clearTimeout(this.settling);
     this.abort.abort();
+    // Before the slower close: a page that is being left has little time.
+    if (this.id) this.ended = endSession(this.id);
     this.pc.close();
-    if (this.id) endSession(this.id);
   }
 }

@@ -84,8 +84,8 @@ async function explainDevice(error, wanted) {
 
 function explainApi({ status, message, retryAfter }) {
   if (status === 503 || status === 429) {
-    const title = status === 429 ? "Too many tries" : "Server is full";
-    return { title, text: message, retryAfter: retryAfter ?? 5 };
+    const busy = /full/i.test(message) ? "Server is full" : "Server is not ready";
+    return { title: status === 429 ? "Too many tries" : busy, text: message, retryAfter: retryAfter ?? 5 };
   }
   if (status === 401) return { title: "Access token needed", text: message, actions: ["token"] };
   if (status === 403) return { title: "The server refused", text: message, actions: ["token", "retry"] };
@@ -103,7 +103,7 @@ export async function explain(error, wanted = []) {
   }
   if (error instanceof CallLost) {
     const [title, text] = LOST[error.code] ?? LOST.network;
-    const why = error.detail || "It was restarted, or it ended calls that are over its limits.";
+    const why = error.detail ? `It says: ${error.detail}.` : "It was restarted, or the network broke off.";
     return { title, text: subject(text, why), actions: ["reconnect"] };
   }
   if (error instanceof ApiError) return { ...base, ...explainApi(error) };

@@ -1,5 +1,6 @@
 """A headless Chromium on the call page, and the server that it talks to."""
 
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from playwright.sync_api import Page, Playwright, Request
 
@@ -106,6 +108,10 @@ class Server:
                 self._listening.set()
         self._listening.set()
 
+    def active_calls(self) -> int:
+        with urlopen(f"{self.url}/api/config") as answer:
+            return int(json.load(answer)["limits"]["active_sessions"])
+
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
         try:
@@ -140,7 +146,8 @@ class CallPage:
         return value
 
     def until_live(self) -> None:
-        self.until("omnisync.state === 'live'")
+        self.until("['live', 'error'].includes(omnisync.state)")
+        assert self.page.evaluate("omnisync.state") == "live", self.cover()
         self.until("document.getElementById('result-cover').dataset.kind === 'none'")
 
     def demo(self) -> None:
@@ -154,6 +161,13 @@ class CallPage:
 
     def cover(self, side: str = "result") -> str:
         return self.page.inner_text(f"#{side}-cover")
+
+    def leave(self) -> None:
+        """Ends a call that still runs, and waits until the server knows."""
+        if self.page.is_closed() or not self.page.evaluate("omnisync.pc !== null"):
+            return
+        with self.page.expect_response("**/api/sessions/*"):
+            self.page.click("#start")
 
     def overflow_px(self) -> int:
         return int(self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
@@ -169,12 +183,16 @@ OpenPage = Callable[..., CallPage]
 def chromium(driver: Playwright, *flags: str) -> Iterator[OpenPage]:
     """Gives a function that opens the page at a URL in a new profile of one browser."""
     browser = driver.chromium.launch(executable_path=find_chromium(), args=[*FLAGS, *flags])
+    calls: list[CallPage] = []
 
     def open_page(url: str, size: tuple[int, int] = (1280, 800), **options: Any) -> CallPage:
         viewport = {"width": size[0], "height": size[1]}
-        return CallPage(browser.new_context(viewport=viewport, **options).new_page(), url)
+        calls.append(CallPage(browser.new_context(viewport=viewport, **options).new_page(), url))
+        return calls[-1]
 
     try:
         yield open_page
     finally:
+        for call in calls:
+            call.leave()
         browser.close()

@@ -1,5 +1,6 @@
 """The call page in a real Chromium against the real server."""
 
+import time
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.e2e.call_page import LOUDNESS, MOTION, OpenPage, Server, chromium
 pytestmark = pytest.mark.browser
 
 FAKE_DEVICES = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=fps=25"]
+SEAT_LIMIT_S = 5.0
 PHONES = [(360, 740), (390, 844)]
 
 
@@ -25,11 +27,21 @@ def driver() -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("server") / "log.txt"
     running = Server(log, max_sessions="1", offers_per_minute="600")
     yield running
     running.stop()
+
+
+@pytest.fixture
+def server(process: Server) -> Server:
+    """The server with its one seat free; pages that left must have given theirs back."""
+    end = time.monotonic() + SEAT_LIMIT_S
+    while process.active_calls():
+        assert time.monotonic() < end, "a page has left and its seat is not free"
+        time.sleep(0.1)
+    return process
 
 
 @pytest.fixture
@@ -120,6 +132,7 @@ def test_picture_and_voice_change_without_a_new_call(
         call.page.check("input[value=camera]", force=True)
         call.page.check("input[value=microphone]", force=True)
         call.until("document.getElementById('source-facts').textContent === '640×480'")
+        call.until("document.getElementById('monitor').getAttribute('aria-pressed') === 'true'")
         sent_after = call.page.evaluate("omnisync.pc.getSenders().map((s) => s.track.id)")
         assert not set(sent_before) & set(sent_after)
         assert call.page.evaluate("omnisync.state") == "live"
