@@ -1,4 +1,4 @@
-"""Following a face with the shipped landmark net: a rendered head (seed 1000000) no training saw."""
+"""Following a face with the shipped landmark net: a rendered head (seed 1000000) it never saw."""
 
 import json
 from collections.abc import Callable
