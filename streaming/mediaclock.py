@@ -24,6 +24,11 @@ WINDOW = 50  # slots over which the phase between camera and sound is judged
 TOLERANCE_S = 0.006
 LATE_S = 0.002
 LARGEST_STEP = RATE_HZ // FPS
+TOO_FAR_S = 0.1  # sound this far behind is caught up with even while somebody speaks
+LOST_AFTER_S = 0.06  # this long without a packet, the clock goes on with silence
+SLOT_S = 1 / FPS
+EARLY_S = 0.006  # how much before its time a silent slot may be taken by a camera frame
+LAG_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ class MediaClock(Generic[Picture]):
         self._index = 0
         self._owed = 0  # samples of silence due before the timeline is read again
         self._ready_since: float | None = None
+        self._due = 0.0  # where the last slot stood on the wall clock
+        self._padded = False
         self._stale_run = 0
         self._phase: deque[float] = deque(maxlen=WINDOW)
         self._stale: deque[bool] = deque(maxlen=WINDOW)
@@ -79,11 +86,13 @@ class MediaClock(Generic[Picture]):
         if self._picture is None:
             self._sound.keep(SLOT + MARGIN)
             return None
-        self._sound.fill(now)
         if self._index == 0:
-            self._anchor()
+            self._anchor(now)
         if self._available < SLOT:
-            return None
+            if now < self._silence_at():
+                return None
+            self._sound.pad(SLOT - self._available)
+            self._padded = True
         if self._ready_since is None:
             self._ready_since = now
         if not self._fresh and now < self._ready_since + self._patience:
@@ -96,7 +105,7 @@ class MediaClock(Generic[Picture]):
             return None
         if self._ready_since is not None:
             return self._ready_since + self._patience
-        return self._sound.ready_at(SLOT - self._owed, now)
+        return self._silence_at()
 
     @property
     def _available(self) -> int:
@@ -108,7 +117,12 @@ class MediaClock(Generic[Picture]):
             return 0.0
         return PATIENCE_S if sum(self._stale) * 10 <= WINDOW else SHORT_PATIENCE_S
 
-    def _anchor(self) -> None:
+    def _silence_at(self) -> float:
+        """When the next slot is filled up with silence if its sound has not come by then."""
+        return max(self._sound.arrived_at + LOST_AFTER_S, self._due + SLOT_S - EARLY_S)
+
+    def _anchor(self, now: float) -> None:
+        self._due = now - SLOT_S
         self._sound.keep(SLOT + MARGIN)
         self._owed = SLOT + MARGIN - self._sound.unread
 
@@ -125,22 +139,24 @@ class MediaClock(Generic[Picture]):
         self.stale_slots += stale
         slot = Slot(self._index, sound, picture, stale, now)
         self._index += 1
-        self._fresh, self._ready_since = False, None
-        if not speaking:
-            self._correct_phase()
+        self._due = max(self._due + SLOT_S, now - LAG_S) if self._padded else now
+        self._fresh, self._ready_since, self._padded = False, None, False
+        self._correct_phase(speaking)
         return slot
 
-    def _correct_phase(self) -> None:
+    def _correct_phase(self, speaking: bool) -> None:
         """Moves the sound so that it is ready 0 to 6 ms before nearly every frame.
 
         Only for a camera in step: one that is faster or slower passes through every phase.
         """
         if len(self._stale) < WINDOW:
             return
+        early = float(np.quantile(self._phase, 0.1)) if self._phase else 0.0
+        if speaking and early < TOO_FAR_S:
+            return
         in_step = not any(self._stale) and not self._superseded_in_window
         self._superseded_in_window = 0
-        if in_step:
-            early = float(np.quantile(self._phase, 0.1))
+        if in_step or early > TOO_FAR_S:
             if early > TOLERANCE_S:
                 count = min(round((early - LATE_S) * RATE_HZ), LARGEST_STEP)
                 self._sound.drop(count)

@@ -23,17 +23,18 @@ Picture = TypeVar("Picture")
 CHUNK = RATE_HZ // 50  # samples: 20 ms, one Opus frame; more would share one RTP timestamp
 CHUNKS = SLOT // CHUNK
 LATENESS_WINDOW = 250  # pictures: 10 s
+LOST_AFTER_S = 0.3  # slots late for so long: media time was lost
 FIRST_JUDGED = 8  # pictures before the first delay is corrected
 QUANTILE = 0.97  # the rest falls into the grace
 SLACK_S = 0.002
 GRACE_S = 0.020  # a picture may leave this much after its sound before the last one repeats
-GAP_S = 0.3  # sound later than this is not caught up with: the clock goes on from here
 RISE = 0.02  # seconds of delay per second; 2 % is what a receiver stretches without being heard
 FAST_RISE = 0.1  # while a whole frame behind: every picture would be late until it has caught up
 FALL = 0.01
+FAST_FALL = 0.05  # while more than two frames above what is needed
 MAX_DELAY_S = 0.4  # a machine that needs more repeats pictures instead
 MAX_SOUND_SLOTS = 50
-MAX_PICTURES = 16
+MAX_PICTURES = 32
 
 
 class Kind(Enum):
@@ -58,10 +59,12 @@ class PlayoutClock:
 
     def __init__(self) -> None:
         self._base: float | None = None
+        self._first_delay_s = 0.0
         self._moved_at = 0.0
         self._lateness: deque[float] = deque(maxlen=LATENESS_WINDOW)
-        self._taken: deque[float] = deque(maxlen=FPS)
+        self._taken: deque[float] = deque(maxlen=FPS // 2)
         self._target = 0.0
+        self._late_since: float | None = None
         self.rebased = 0
 
     @property
@@ -70,6 +73,7 @@ class PlayoutClock:
 
     def start(self, now: float, delay_s: float) -> None:
         """Media time 0 leaves at now + delay_s until experience says otherwise."""
+        self._first_delay_s = self._first_delay_s or delay_s
         self._base = self._target = now + delay_s
         self._moved_at = now
 
@@ -78,8 +82,21 @@ class PlayoutClock:
         return self._base + media_s
 
     def taken(self, media_s: float, now: float) -> None:
-        """Learns that the slot of this media time was taken at `now`."""
+        """Learns that the slot of this media time was taken at `now`.
+
+        What is late after a stall is sent at once, and catches up. Only when slots go on being
+        taken after their release has media time been lost, and the clock moves on.
+        """
         self._taken.append(now - media_s)
+        if self._base is None or now - media_s <= self._base:
+            self._late_since = None
+        elif self._late_since is None:
+            self._late_since = now
+        elif now - self._late_since > LOST_AFTER_S:
+            self.start(now, -media_s + self._first_delay_s)
+            self._late_since = None
+            self._lateness.clear()
+            self.rebased += 1
 
     def ready(self, media_s: float, now: float) -> None:
         """Learns that the picture of this media time became ready at `now`."""
@@ -97,15 +114,10 @@ class PlayoutClock:
         passed = max(0.0, now - self._moved_at)
         self._moved_at = now
         step = self._target - self._base
-        rise = FAST_RISE if step > 1 / FPS else RISE
-        self._base += min(step, rise * passed) if step > 0 else max(step, -FALL * passed)
-
-    def rebase(self, media_s: float, now: float) -> None:
-        """After a gap without any sound: `media_s` leaves now."""
-        assert self._base is not None
-        self._base = now - media_s
-        self._target = max(self._target, self._base)
-        self.rebased += 1
+        if step > 0:
+            self._base += min(step, passed * (FAST_RISE if step > 1 / FPS else RISE))
+        else:
+            self._base += max(step, -passed * (FAST_FALL if step < -2 / FPS else FALL))
 
 
 class Pacer(Generic[Picture]):
@@ -169,8 +181,6 @@ class Pacer(Generic[Picture]):
         if due is None or now < due:
             return None
         media_s = self._next_chunk * CHUNK / RATE_HZ
-        if now - due > GAP_S:
-            self.clock.rebase(media_s, now)
         slot, part = divmod(self._next_chunk, CHUNKS)
         chunk = self._sound[slot][part * CHUNK : (part + 1) * CHUNK]
         if part == CHUNKS - 1:

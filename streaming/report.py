@@ -63,8 +63,10 @@ class Report:
 
     def sound(self, timeline: SoundTimeline) -> None:
         """Adds the timeline's losses to the metrics."""
-        now = (timeline.lost_samples, timeline.late_samples, timeline.silent_samples)
-        for kind, new, old in zip(("lost", "late", "silent"), now, self._sound_before, strict=True):
+        now = (timeline.concealed_samples, timeline.late_samples, timeline.padded_samples)
+        for kind, new, old in zip(
+            ("concealed", "late", "padded"), now, self._sound_before, strict=True
+        ):
             self._metrics.sound.labels(kind).inc((new - old) / 48_000)
         self._sound_before = now
 
