@@ -1,6 +1,7 @@
 // The call page: brings sources, call, controls and panel together. Phases: idle, preparing, connecting, live.
 
 import { ApiError, fetchConfig, token } from "./api.js";
+import { Badge } from "./badge.js";
 import { Call } from "./call.js";
 import { Controls } from "./controls.js";
 import { Cover } from "./cover.js";
@@ -22,7 +23,8 @@ const result = byId("result");
 const studio = new Studio();
 const controls = new Controls(result);
 const panel = new Panel();
-const faceBox = new FaceBox(byId("box-layer"), byId("box"), source);
+const faceBox = new FaceBox(byId("box-layer"), source);
+const badge = new Badge(byId("badge"));
 
 let call = null;
 let leaving = Promise.resolve();
@@ -134,7 +136,7 @@ function watch(measure) {
 function receive(message) {
   if (message.type === "stats") {
     omnisync.stats = { ...omnisync.stats, server: message };
-    showBadge(message);
+    showBadge();
   }
   if (message.type !== "event") return;
   omnisync.events = [...omnisync.events, message].slice(-50);
@@ -142,16 +144,14 @@ function receive(message) {
   if (message.event === "camera_resumed") cameraStalled = false;
 }
 
-function showBadge({ face_found: face } = {}) {
-  const badge = byId("badge");
-  const voiceGone = studio.voice?.track.readyState === "ended";
-  const text = (controls.bypass && "Bypass: source shown")
-    || (cameraStalled && "No new picture arrives: the last one is kept")
-    || (voiceGone && "The voice is gone: choose one again")
-    || (face === false && "No face found: drag a box over it on the source")
-    || "";
-  badge.textContent = text;
-  badge.hidden = !text;
+function showBadge() {
+  if (omnisync.state !== "live") return badge.hide();
+  return badge.show({
+    bypass: controls.bypass,
+    cameraStalled,
+    voiceGone: studio.voice.track.readyState === "ended",
+    faceLost: omnisync.stats?.server?.face_found === false,
+  });
 }
 
 function stop() {
@@ -162,7 +162,7 @@ function stop() {
   leaving = ended?.ended ?? leaving;
   result.srcObject = null;
   cameraStalled = false;
-  byId("badge").hidden = true;
+  badge.hide();
   byId("result-facts").textContent = "";
   Object.assign(omnisync, { pc: null, stats: null });
   panel.clear();
@@ -236,32 +236,17 @@ studio.addEventListener("problem", async ({ detail: { error, wanted } }) => {
   else resultCover.show("error", message);
 });
 studio.addEventListener("unplugged", ({ detail: side }) => {
-  if (side === "voice") return showBadge(omnisync.stats?.server);
+  if (side === "voice") return showBadge();
   sourceCover.show("error", { title: "The camera is gone", text: "It was unplugged or taken away. Plug it in again, or choose another picture: the call goes on.", actions: omnisync.state === "live" ? [] : ["retry"] });
 });
 
 source.addEventListener("resize", () => {
   byId("source-facts").textContent = `${source.videoWidth}×${source.videoHeight}`;
 });
-function mark(on, fromKeyboard) {
-  byId("mark-face").setAttribute("aria-pressed", on);
-  faceBox.mark(on, fromKeyboard);
-}
-byId("mark-face").addEventListener("click", ({ currentTarget, detail: clicks }) => {
-  mark(currentTarget.getAttribute("aria-pressed") !== "true", clicks === 0);
-});
-byId("clear-box").addEventListener("click", () => {
-  faceBox.clear();
-  mark(false);
-});
-faceBox.addEventListener("drawn", () => mark(false));
-faceBox.addEventListener("change", () => {
-  byId("clear-box").hidden = !faceBox.rect;
-  call?.set({ face_box: faceBox.pixels });
-});
+faceBox.addEventListener("change", () => call?.set({ face_box: faceBox.pixels }));
 controls.addEventListener("set", ({ detail }) => {
   call?.set(detail);
-  if (omnisync.state === "live") showBadge(omnisync.stats?.server);
+  showBadge();
 });
 window.addEventListener("pagehide", () => call?.close());
 

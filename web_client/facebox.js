@@ -2,7 +2,7 @@
 //
 // Mouse: drag on the picture. Touch: after "Mark face", so that a page can still be scrolled. Keys: arrows.
 //
-// Events: "change", and "drawn" when a pointer has finished a box.
+// Events: "change".
 
 const SMALLEST = 0.06;
 const STEP = 0.02;
@@ -11,10 +11,17 @@ const FIRST = { x: 0.3, y: 0.15, w: 0.4, h: 0.55 };
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 export class FaceBox extends EventTarget {
-  constructor(layer, box, video) {
+  constructor(layer, video) {
     super();
-    Object.assign(this, { layer, box, video });
+    Object.assign(this, { layer, video });
+    this.box = document.getElementById("box");
+    const box = this.box;
+    this.markButton = document.getElementById("mark-face");
+    this.clearButton = document.getElementById("clear-box");
     this.rect = null;
+    // A click from the keyboard counts no clicks.
+    this.markButton.addEventListener("click", ({ detail }) => this.#mark(!this.#marking, !detail));
+    this.clearButton.addEventListener("click", () => this.clear());
     layer.addEventListener("pointerdown", (event) => this.#begin(event));
     box.addEventListener("keydown", (event) => this.#key(event));
     video.addEventListener("resize", () => this.#draw());
@@ -29,8 +36,13 @@ export class FaceBox extends EventTarget {
     return [x * videoWidth, y * videoHeight, w * videoWidth, h * videoHeight].map(Math.round);
   }
 
-  /** While marking, touch draws too. From the keyboard a first box is there to be moved. */
-  mark(on, fromKeyboard = false) {
+  get #marking() {
+    return this.layer.classList.contains("marking");
+  }
+
+  // While marking, touch draws too. From the keyboard a first box is there to be moved.
+  #mark(on, fromKeyboard = false) {
+    this.markButton.setAttribute("aria-pressed", on);
     this.layer.classList.toggle("marking", on);
     if (on && fromKeyboard && !this.rect) this.#change({ ...FIRST });
     if (on && this.rect) this.box.focus({ preventScroll: true });
@@ -38,6 +50,7 @@ export class FaceBox extends EventTarget {
 
   clear() {
     if (this.rect) this.#change(null);
+    this.#mark(false);
   }
 
   // The picture is centred in its frame and may leave bars.
@@ -59,9 +72,8 @@ export class FaceBox extends EventTarget {
   }
 
   #begin(event) {
-    const marking = this.layer.classList.contains("marking");
     if (!this.video.videoWidth || event.button !== 0) return;
-    if (event.pointerType !== "mouse" && !marking) return;
+    if (event.pointerType !== "mouse" && !this.#marking) return;
     event.preventDefault();
     this.layer.setPointerCapture(event.pointerId);
     const start = this.#point(event);
@@ -72,7 +84,7 @@ export class FaceBox extends EventTarget {
       const rect = this.#between(start, this.#point(last));
       const drawn = last.type === "pointerup" && rect.w > SMALLEST && rect.h > SMALLEST;
       this.#change(drawn ? rect : before);
-      if (drawn) this.dispatchEvent(new Event("drawn"));
+      if (drawn) this.#mark(false);
     };
     this.layer.addEventListener("pointermove", move);
     this.layer.addEventListener("pointerup", end, { once: true });
@@ -99,6 +111,7 @@ export class FaceBox extends EventTarget {
 
   #change(rect) {
     this.rect = rect;
+    this.clearButton.hidden = !rect;
     this.#draw();
     this.dispatchEvent(new Event("change"));
   }

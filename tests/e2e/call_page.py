@@ -29,6 +29,7 @@ FLAGS = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 START_LIMIT_S = 60.0
+LIMIT_S = 60.0  # far more than needed, so that a busy machine is not a failure
 
 # Remembers what the page says on the control channel, before the page's own scripts run.
 RECORD_CONTROL = """
@@ -128,6 +129,7 @@ class CallPage:
         self.page = page
         self.requests: list[str] = []
         self.complaints: list[str] = []
+        page.set_default_timeout(1000 * LIMIT_S)
         page.on("request", self._requested)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.add_init_script(RECORD_CONTROL)
@@ -136,7 +138,7 @@ class CallPage:
     def _requested(self, request: Request) -> None:
         self.requests.append(request.url)
 
-    def until(self, condition: str, limit_s: float = 30.0) -> Any:
+    def until(self, condition: str, limit_s: float = LIMIT_S) -> Any:
         """Waits until a JavaScript expression is true; the page's CSP forbids wait_for_function."""
         end = time.monotonic() + limit_s
         while not (value := self.page.evaluate(condition)):

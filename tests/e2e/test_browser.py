@@ -16,7 +16,7 @@ from tests.e2e.call_page import LOUDNESS, MOTION, OpenPage, Server, chromium
 pytestmark = pytest.mark.browser
 
 FAKE_DEVICES = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=fps=25"]
-SEAT_LIMIT_S = 5.0
+SEAT_LIMIT_S = 15.0
 PHONES = [(360, 740), (390, 844)]
 
 

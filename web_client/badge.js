@@ -1,0 +1,27 @@
+// The one line over the returned picture: why it is not, right now, a re-synced face.
+
+// The first that applies is shown.
+const LINES = [
+  ["bypass", "Bypass: source shown"],
+  ["cameraStalled", "No new picture arrives: the last one is kept"],
+  ["voiceGone", "The voice is gone: choose one again"],
+  ["faceLost", "No face found: drag a box over it on the source"],
+];
+
+export class Badge {
+  constructor(element) {
+    this.element = element;
+  }
+
+  /** `flags`: {bypass, cameraStalled, voiceGone, faceLost}. */
+  show(flags) {
+    const line = LINES.find(([name]) => flags[name]);
+    const text = line?.[1] ?? "";
+    if (this.element.textContent !== text) this.element.textContent = text;
+    this.element.hidden = !text;
+  }
+
+  hide() {
+    this.element.hidden = true;
+  }
+}
