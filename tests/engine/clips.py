@@ -53,6 +53,11 @@ def write_voice(
     for click_s in clicks_s:
         start = round(click_s * hz)
         sound[start : start + len(burst)] = burst
+    return write_sound(path, sound, hz)
+
+
+def write_sound(path: Path, sound: np.ndarray, hz: int = 16_000) -> Path:
+    """int16 (samples,) as a WAV file."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

@@ -1,5 +1,6 @@
 """`omnisync dub`: whole files in, a whole file out, or none."""
 
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -9,15 +10,19 @@ import pytest
 
 from engine import dub as command
 from engine.dub import DubJob, dub, main
+from engine.media import Voice
 from tests.engine.clips import (
     number_of,
     numbered_frames,
     read_frames,
     read_sound,
     write_clip,
+    write_sound,
     write_voice,
 )
 from tests.engine.doubles import DelayingEngine, DelayingStream
+
+DEMO = Path(__file__).parents[2] / "web_client" / "demo"
 
 
 def textured(height: int, width: int) -> np.ndarray:
@@ -179,3 +184,15 @@ def test_what_stops_the_work_half_way_leaves_no_file(
         with pytest.raises(RuntimeError, match="engine broke"):
             main(arguments())
     assert set(at_work.iterdir()) == before
+
+
+def test_the_demo_face_speaks_and_everything_round_its_mouth_stays(tmp_path: Path) -> None:
+    face, spoken = DEMO / "face.mp4", DEMO / "voice.mp3"
+    start = islice(Voice(spoken).ticks(), 50)
+    voice = write_sound(tmp_path / "voice.wav", np.concatenate([tick.pcm for tick in start]))
+    report = dub(command.LipSyncEngine.load(), DubJob(face, voice, tmp_path / "out.mp4"))
+    assert (report.frames, report.without_face) == (50, 0)
+    before, after = read_frames(face)[:50], read_frames(tmp_path / "out.mp4")
+    mouth, rest = np.s_[:, 260:340, 270:370], np.s_[:, :240]
+    assert psnr_db(after[rest], before[rest]) > 36
+    assert psnr_db(after[mouth], before[mouth]) < psnr_db(after[rest], before[rest]) - 3
