@@ -26,7 +26,7 @@ def opening(points: np.ndarray) -> float:
 
 
 def track(openings: np.ndarray):
-    from training.heads.head import BLENDSHAPES
+    from training.heads.blendshapes import BLENDSHAPES
     from training.heads.tracks import MouthTrack
 
     count = len(openings)

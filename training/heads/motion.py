@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.heads.assets import F32
-from training.heads.head import BLENDSHAPES, SHAPE_OF
+from training.heads.blendshapes import BLENDSHAPES, SHAPE_OF
 
 FPS = 25
 BLINK = (0.4, 0.9, 1.0, 0.7, 0.3)

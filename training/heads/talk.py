@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from engine.face.points import COUNT
 from training.heads.assets import F32
-from training.heads.head import SHAPE_OF, Framing, Head
+from training.heads.blendshapes import SHAPE_OF
+from training.heads.head import Framing, Head
 from training.heads.motion import Motion
 from training.heads.tracks import MouthTrack, TrackLibrary, fit_to_head
 from training.splits import HeldOutError, refuse_test_head

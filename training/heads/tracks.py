@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from engine.face import points as face_points
 from training.heads.assets import F32
-from training.heads.head import BLENDSHAPES, SHAPE_OF, Head
+from training.heads.blendshapes import BLENDSHAPES, SHAPE_OF
+from training.heads.head import Head
 from training.splits import HeldOutError, held_out
 
 EYE_CORNERS = (33, 263)
