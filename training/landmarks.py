@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import math
 import time
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from training.landmark_data import PatchSampler, load_grid, load_heads, load_por
 WEIGHTS = Path(__file__).resolve().parent.parent / "engine" / "weights" / "landmarks.onnx"
 BATCH = 64
 PEAK_RATE = 2e-3
+WARM_SHARE = 0.05
 AVERAGE_DECAY = 0.998
 CHECKPOINT_STEPS = 250
 COARSE_SHARE = 0.75
@@ -67,27 +69,32 @@ def loss_of(
     return 10 * place + 0.3 * told, float(place.detach()), float(right)
 
 
+def rate_at(step: int, steps: int) -> float:
+    """Learning rate: a short warm-up, then half a cosine down to nothing."""
+    warm = min(1.0, (step + 1) / (WARM_SHARE * steps))
+    return PEAK_RATE * warm * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
 def train(sampler: PatchSampler, steps: int, checkpoint: Path) -> LandmarkNet:
     """The averaged net after `steps` batches."""
     net = LandmarkNet().to(memory_format=torch.channels_last)
     average = copy.deepcopy(net).eval().requires_grad_(False)
     optimiser = torch.optim.AdamW(net.parameters(), PEAK_RATE, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, steps, pct_start=0.08)
     first = 0
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
         for part, name in ((net, "net"), (average, "average"), (optimiser, "optimiser")):
             part.load_state_dict(saved[name])
-        schedule.load_state_dict(saved["schedule"])
         first = saved["step"]
     began, errors, rights = time.monotonic(), [], []
     for step in range(first, steps):
         loss, error, right = loss_of(net, batch_of(sampler), step < COARSE_SHARE * steps)
+        for group in optimiser.param_groups:
+            group["lr"] = rate_at(step, steps)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
-        schedule.step()
         decay = min(AVERAGE_DECAY, (step + 1) / (step + 10))
         for slow, fast in zip(
             average.state_dict().values(), net.state_dict().values(), strict=True
@@ -107,7 +114,6 @@ def train(sampler: PatchSampler, steps: int, checkpoint: Path) -> LandmarkNet:
                 "net": net.state_dict(),
                 "average": average.state_dict(),
                 "optimiser": optimiser.state_dict(),
-                "schedule": schedule.state_dict(),
                 "step": step + 1,
             }
             torch.save(state, checkpoint.with_suffix(".part"))
@@ -137,7 +143,7 @@ def main(argv: list[str] | None = None) -> int:
         "--heads", type=Path, nargs="+", required=True, help=".npz files of training.heads.stills"
     )
     parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--output", type=Path, default=WEIGHTS)
     parser.add_argument("--export-only", action="store_true", help="of the checkpoint as it is")
     args = parser.parse_args(argv)
