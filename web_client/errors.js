@@ -84,7 +84,7 @@ async function explainDevice(error, wanted) {
 
 function explainApi({ status, message, retryAfter }) {
   if (status === 503 || status === 429) {
-    const busy = /full/i.test(message) ? "Server is full" : "Server is not ready";
+    const busy = /stopping|slow/i.test(message) ? "Server is not ready" : "Server is full";
     return { title: status === 429 ? "Too many tries" : busy, text: message, retryAfter: retryAfter ?? 5 };
   }
   if (status === 401) return { title: "Access token needed", text: message, actions: ["token"] };

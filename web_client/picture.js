@@ -4,7 +4,7 @@ import { DrawnTrack } from "./drawn.js";
 import { cameraConstraints } from "./devices.js";
 import { UserError } from "./errors.js";
 
-const DEMO_CLIPS = ["demo/face.mp4", "demo/face.webm"];
+const DEMO_FACE = "demo/face.mp4";
 const BOXES = { 480: [640, 480], 720: [1280, 720] };
 
 export function fromCamera(stream) {
@@ -84,13 +84,9 @@ export async function openClip(file, quality) {
 }
 
 export async function openDemoFace(quality) {
-  let last;
-  for (const url of DEMO_CLIPS) {
-    try {
-      return await openVideo("demo", url, "Rendered face", quality);
-    } catch (error) {
-      last = error;
-    }
+  try {
+    return await openVideo("demo", DEMO_FACE, "Rendered face", quality);
+  } catch (cause) {
+    throw new UserError("demo-missing", "demo face", { cause });
   }
-  throw new UserError("demo-missing", "demo face", { cause: last });
 }

@@ -3,7 +3,7 @@
 import { microphoneConstraints } from "./devices.js";
 import { UserError } from "./errors.js";
 
-const DEMO_VOICES = ["demo/voice.mp3", "demo/voice.ogg", "demo/voice.wav"];
+const DEMO_VOICE = "demo/voice.mp3";
 
 const TAB = {
   video: { displaySurface: "browser" },
@@ -80,15 +80,11 @@ export async function openVoiceFile(file) {
 }
 
 export async function openDemoVoice() {
-  let last;
-  for (const url of DEMO_VOICES) {
-    try {
-      return await played("demo", url, "Synthetic speech");
-    } catch (error) {
-      last = error;
-    }
+  try {
+    return await played("demo", DEMO_VOICE, "Synthetic speech");
+  } catch (cause) {
+    throw new UserError("demo-missing", "demo voice", { cause });
   }
-  throw new UserError("demo-missing", "demo voice", { cause: last });
 }
 
 /** Asks for a tab; browsers only give a tab's sound together with its picture, which is dropped. */
