@@ -98,6 +98,7 @@ def at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a clip and a voice, in which the command runs with the stand-in engine."""
     write_clip(tmp_path / "clip.mp4", numbered_frames(5))
     write_voice(tmp_path / "voice.wav", 1)
+    write_voice(tmp_path / "empty.wav", 0)
     (tmp_path / "notes.txt").write_text("not a picture\n" * 99)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(command.LipSyncEngine, "load", lambda **_: DelayingEngine())
@@ -127,6 +128,7 @@ def test_the_command_writes_the_file_and_says_nothing(
         {"video": "voice.wav"},
         {"audio": "clip.mp4"},
         {"audio": "notes.txt"},
+        {"audio": "empty.wav"},
         {"output": "no/such/folder/out.mp4"},
         {"output": "."},
         {"output": "clip.mp4"},
