@@ -34,6 +34,7 @@ FALL = 0.01
 FAST_FALL = 0.05  # while more than two frames above what is needed
 MAX_DELAY_S = 0.4  # a machine that needs more repeats pictures instead
 MAX_SOUND_SLOTS = 50
+MAX_SOUND_LAG_S = 0.5  # a sender that is further behind leaves sound out, not to lag for ever
 MAX_PICTURES = 32
 
 
@@ -133,6 +134,7 @@ class Pacer(Generic[Picture]):
         self._last: Picture | None = None
         self.counts = dict.fromkeys(Kind, 0)
         self.too_late = 0
+        self.sound_skipped = 0
 
     @property
     def waiting_sound_s(self) -> float:
@@ -180,18 +182,32 @@ class Pacer(Generic[Picture]):
         due = self.sound_due()
         if due is None or now < due:
             return None
+        if now - due > MAX_SOUND_LAG_S:
+            self._skip_sound(now)
         media_s = self._next_chunk * CHUNK / RATE_HZ
         slot, part = divmod(self._next_chunk, CHUNKS)
         chunk = self._sound[slot][part * CHUNK : (part + 1) * CHUNK]
         if part == CHUNKS - 1:
             del self._sound[slot]
         self._next_chunk += 1
+        if self._next_chunk % CHUNKS == 0:
+            self._changed()
         return Out(media_s, chunk)
+
+    def _skip_sound(self, now: float) -> None:
+        """Goes on with the newest slot that is due."""
+        newest = max(s for s in self._sound if self.clock.release(s / FPS) <= now)
+        for slot in [s for s in self._sound if s < newest]:
+            del self._sound[slot]
+            self.sound_skipped += CHUNKS
+        self._next_chunk = newest * CHUNKS
 
     def picture_due(self) -> float | None:
         """When the next picture or its replacement leaves; None before the first is ready."""
         if not self.clock.started or (self._last is None and not self._pictures):
             return None
+        if self._next_chunk < self._next_slot * CHUNKS:
+            return None  # its sound has not come up yet: the sender is behind
         due = self.clock.release(self._next_slot / FPS)
         return due if self._next_slot in self._pictures else due + GRACE_S
 

@@ -83,6 +83,7 @@ class Report:
             "passed_through": pacer.counts[Kind.PASSED],
             "skipped": self.total("skipped"),
             "too_late": pacer.too_late,
+            "sound_skipped": pacer.sound_skipped,
             "look_ahead_ms": self._facts.look_ahead_ms,
             "playout_delay_ms": round(1000 * delay_s, 1),
             "av_offset_ms": round(skew_ms, 1),

@@ -53,6 +53,7 @@ class Session:
         self._over = asyncio.Event()
         self._reason = ""
         self._camera_stalled = False
+        self._lost = 0
 
     async def accept(self, sdp: str) -> str:
         """The answer to an offer that `check_offer` has passed.
@@ -139,7 +140,16 @@ class Session:
             if self._now() - heard > self._settings.stall_timeout_s:
                 self.end("stalled")
             self._watch_camera()
+            await self._count_losses()
             self._tell(self._media.stats())
+
+    async def _count_losses(self) -> None:
+        lost = 0
+        for receiver in self._pc.getReceivers():
+            for entry in (await receiver.getStats()).values():
+                lost += getattr(entry, "packetsLost", 0) if entry.type == "inbound-rtp" else 0
+        self._metrics.packets_lost.inc(max(0, lost - self._lost))
+        self._lost = max(self._lost, lost)
 
     def _watch_camera(self) -> None:
         stalled = self._now() - self._media.seen_at > CAMERA_STALLED_S

@@ -168,5 +168,29 @@ def test_what_nobody_takes_stays_bounded() -> None:
         pacer.put_picture(slot, slot, Kind.SYNCED, slot * SLOT_S)
     assert pacer.waiting_sound_s <= 2.0
     assert pacer.waiting_pictures <= 32
-    out = pacer.take_sound(60.0)
+    out = pacer.take_sound(18.2)
     assert out is not None and out.media_s == pytest.approx(450 * SLOT_S)
+
+
+def test_picture_never_runs_ahead_of_sound_that_a_busy_sender_holds_up() -> None:
+    pacer: Pacer[int] = Pacer(PlayoutClock())
+    pacer.clock.start(0.0, 0.1)
+    for slot in range(10):
+        pacer.put_sound(slot, sound_of(slot))
+        pacer.put_picture(slot, slot, Kind.SYNCED, slot * SLOT_S)
+    shown = [out.content for _ in range(10) if (out := pacer.take_picture(0.5)) is not None]
+    assert shown == [0]
+    for _ in range(4):
+        pacer.take_sound(0.5)
+    shown = [out.content for _ in range(10) if (out := pacer.take_picture(0.5)) is not None]
+    assert shown == [1, 2]
+
+
+def test_sender_that_stays_behind_leaves_sound_out() -> None:
+    pacer: Pacer[int] = Pacer(PlayoutClock())
+    pacer.clock.start(0.0, 0.1)
+    for slot in range(40):
+        pacer.put_sound(slot, sound_of(slot))
+    out = pacer.take_sound(1.3)
+    assert out is not None and out.media_s == pytest.approx(1.2, abs=SLOT_S)
+    assert pacer.sound_skipped == 2 * round(out.media_s / SLOT_S)
