@@ -137,7 +137,7 @@ class Caller:
         async with self.news:
             self.news.notify_all()
 
-    async def until(self, true: Callable[[], bool], timeout_s: float = 10) -> None:
+    async def until(self, true: Callable[[], bool], timeout_s: float = 20) -> None:
         """Waits for something received to make `true()` true."""
         async with asyncio.timeout(timeout_s), self.news:
             await self.news.wait_for(true)
