@@ -118,8 +118,11 @@ export class Panel {
   }
 
   #queues(queues) {
-    if (typeof queues === "number") return number(queues);
-    return Object.entries(queues).map(([name, depth]) => `${name} ${number(depth)}`).join(", ") || "–";
+    const depths = Object.entries(queues).map(([name, depth]) => {
+      const [what, unit] = name.split("_");
+      return `${what} ${number(depth)}${unit ? ` ${unit}` : ""}`;
+    });
+    return depths.join(", ") || "–";
   }
 
   clear() {
