@@ -17,7 +17,7 @@ from engine.face.patch import Patch, as_input
 from engine.face.points import BRIDGE, EYES, JAW, LEFT_EYE_CORNERS, MOUTH, RIGHT_EYE_CORNERS
 from training.landmark_data import Example, load_clip, load_grid, load_heads, load_portraits
 from training.landmarks import WEIGHTS
-from training.splits import data_dir, test_names
+from training.splits import data_dir, judged_names
 
 F32 = NDArray[np.float32]
 OUTER = (LEFT_EYE_CORNERS[0], RIGHT_EYE_CORNERS[1])
@@ -77,8 +77,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     args = parser.parse_args(argv)
     net = Net(args.weights)
-    report(net, "portraits, held out", load_portraits(args.labels, test_names("portraits")))
-    clips = load_grid(args.labels, test_names("grid_s1")[10:30], 5)
+    report(net, "portraits, held out", load_portraits(args.labels, judged_names("portraits")))
+    clips = load_grid(args.labels, judged_names("grid_s1")[10:30], 5)
     report(net, "GRID s1, held out", clips)
     for path in sorted((data_dir() / "clips").glob("grid_other_*.mpg")):
         label = args.labels / "clips" / f"{path.stem}.npz"

@@ -85,14 +85,14 @@ def test_points_follow_the_turn(head) -> None:
 def test_test_heads_and_held_out_clips_are_refused(tmp_path) -> None:
     from training.heads.talk import main, sample_talk
     from training.heads.tracks import TrackLibrary
-    from training.splits import HeldOutError, test_names
+    from training.splits import HeldOutError, judged_names
 
     with pytest.raises(HeldOutError):
         sample_talk(1_000_000, None, 1, 2)  # type: ignore[arg-type]
     flags = ["--labels", str(tmp_path), "--output", str(tmp_path / "x.npz")]
     assert main([*flags, "--first-seed", "999999", "--heads", "2"]) == 2
 
-    hidden = test_names("grid_s1")[0]
+    hidden = judged_names("grid_s1")[0]
     for name in (hidden, "train1"):
         face = np.random.default_rng(0).normal(100, 30, (75, 478, 2))
         np.savez(tmp_path / f"{name}.npz", points=face, blendshapes=np.zeros((75, 52)))
