@@ -43,7 +43,7 @@ class Picture:
         self._has_times = first.time is not None
         self._coded_size = first.width, first.height
         self._block = max(FPS, _BLOCK_BYTES // (first.width * first.height * _BYTES_PER_PIXEL))
-        self.look = Look.of(first, aspect.as_integer_ratio() if aspect else (1, 1))
+        self.look = Look.of(first, (aspect.numerator, aspect.denominator) if aspect else (1, 1))
 
     def frames(self) -> Generator[np.ndarray, None, None]:
         """uint8 RGB (height, width, 3): forward, backward, forward and so on, without end.
