@@ -24,14 +24,16 @@ CHUNK = RATE_HZ // 50  # samples: 20 ms, one Opus frame; more would share one RT
 CHUNKS = SLOT // CHUNK
 LATENESS_WINDOW = 250  # pictures: 10 s
 LOST_AFTER_S = 0.3  # slots late for so long: media time was lost
+WARM_UP = 20  # first pictures: they tell of starting, not of running
 FIRST_JUDGED = 8  # pictures before the first delay is corrected
-QUANTILE = 0.97  # the rest falls into the grace
+OUTLIERS = 0.03  # of the pictures may be later than the delay allows; most fall into the grace
 SLACK_S = 0.002
 GRACE_S = 0.020  # a picture may leave this much after its sound before the last one repeats
 RISE = 0.02  # seconds of delay per second; 2 % is what a receiver stretches without being heard
 FAST_RISE = 0.1  # while a whole frame behind: every picture would be late until it has caught up
 FALL = 0.01
 FAST_FALL = 0.05  # while more than two frames above what is needed
+FAR_ABOVE_S = 0.5  # a delay that no stretching takes back in time is given up at once
 MAX_DELAY_S = 0.4  # a machine that needs more repeats pictures instead
 MAX_SOUND_SLOTS = 50
 MAX_SOUND_LAG_S = 0.5  # a sender that is further behind leaves sound out, not to lag for ever
@@ -56,7 +58,7 @@ class Out(Generic[Content]):
 
 
 class PlayoutClock:
-    """Release time = base + media time; the base follows a quantile of the pictures' lateness."""
+    """Release time = base + media time; the base follows the lateness of nearly all pictures."""
 
     def __init__(self) -> None:
         self._base: float | None = None
@@ -66,6 +68,7 @@ class PlayoutClock:
         self._taken: deque[float] = deque(maxlen=FPS // 2)
         self._target = 0.0
         self._late_since: float | None = None
+        self._seen = 0
         self.rebased = 0
 
     @property
@@ -101,9 +104,13 @@ class PlayoutClock:
 
     def ready(self, media_s: float, now: float) -> None:
         """Learns that the picture of this media time became ready at `now`."""
+        self._seen += 1
+        if self._seen <= WARM_UP:
+            return
         self._lateness.append(now - media_s)
         if len(self._lateness) >= FIRST_JUDGED:
-            needed = float(np.quantile(self._lateness, QUANTILE)) + SLACK_S
+            ignored = max(2, int(OUTLIERS * len(self._lateness)))
+            needed = float(np.sort(self._lateness)[-1 - ignored]) + SLACK_S
             self._target = min(needed, self._limit())
 
     def _limit(self) -> float:
@@ -117,6 +124,8 @@ class PlayoutClock:
         step = self._target - self._base
         if step > 0:
             self._base += min(step, passed * (FAST_RISE if step > 1 / FPS else RISE))
+        elif step < -FAR_ABOVE_S:
+            self._base = self._target
         else:
             self._base += max(step, -passed * (FAST_FALL if step < -2 / FPS else FALL))
 
