@@ -1,6 +1,8 @@
-"""Sound features: a 16 kHz ring, log-mel columns, and the window of columns that belongs to each video frame.
+"""Sound features: a 16 kHz ring, log-mel columns, and the window of columns that belongs to each
+video frame.
 
-Column m covers samples 160 m - 200 .. 160 m + 200 (25 ms Hann window, 10 ms hop); a video frame's window lies around
+Column m covers samples 160 m - 200 .. 160 m + 200 (25 ms Hann window, 10 ms hop); a video frame's
+window lies around
 column 4 i + 2, the middle of its 40 ms. A column counts as heard once its last sample has arrived.
 """
 
@@ -31,7 +33,9 @@ Mel = NDArray[np.float32]
 
 @lru_cache(1)
 def mel_filters() -> NDArray[np.float32]:
-    """(80, 257) triangular filters on the HTK mel scale, peak 1; equal to torchaudio.functional.melscale_fbanks."""
+    """(80, 257) triangular filters on the HTK mel scale, peak 1; equal to
+    torchaudio.functional.melscale_fbanks.
+    """
     ends = 2595.0 * np.log10(1.0 + np.array([F_MIN, F_MAX]) / 700.0)
     mels = np.linspace(ends[0], ends[1], N_MELS + 2)
     hertz = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
@@ -49,7 +53,8 @@ def _window() -> NDArray[np.float32]:
 
 
 def log_mel(samples: NDArray[np.float32], columns: int) -> Mel:
-    """Log-mel columns 0..columns-1 of `samples`, which must start 200 samples before column 0's middle.
+    """Log-mel columns 0..columns-1 of `samples`, which must start 200 samples before column 0's
+    middle.
 
     Args:
         samples: float32 (at least 160 (columns - 1) + 400,), -1..1.
@@ -107,7 +112,9 @@ class SoundRing:
         self._tail = samples
 
     def window(self, index: int) -> tuple[Mel, NDArray[np.float32]]:
-        """Mel (80, 32) and heard (32,) 0/1 of video frame `index`; columns before the start count as heard silence."""
+        """Mel (80, 32) and heard (32,) 0/1 of video frame `index`; columns before the start count
+        as heard silence.
+        """
         first = frame_column(index) - PAST
         wanted = first + np.arange(MEL_COLUMNS)
         heard = wanted < self._columns

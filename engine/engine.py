@@ -1,4 +1,6 @@
-"""The engine: weights and a runtime, shared by all streams. Pixels and sound in, pixels out; no network, no asyncio, no torch."""
+"""The engine: weights and a runtime, shared by all streams. Pixels and sound in, pixels out; no
+network, no asyncio, no torch.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,7 @@ class LipSyncEngine:
         if slots not in manifest.levels:
             offered = ", ".join(str(k) for k in sorted(manifest.levels))
             raise EngineError(
-                f"a window of {slots} slots is not offered by these weights: choose one of {offered}"
+                f"these weights offer no window of {slots} slots: choose one of {offered}"
             )
         self.levels = manifest.levels[slots]
         self.latent_channels = manifest.latent_channels
@@ -76,7 +78,7 @@ class LipSyncEngine:
             raise RuntimeUnavailableError(f"runtime '{name}' is not known: use onnxruntime")
         if variant and variant not in manifest.files:
             raise RuntimeUnavailableError(
-                f"variant '{variant}' is not among these weights: {', '.join(sorted(manifest.files))}"
+                f"no variant '{variant}' in these weights: {', '.join(sorted(manifest.files))}"
             )
         return cls(manifest, OnnxRuntime(manifest, variant or "fp32", threads), slots)
 
@@ -86,7 +88,9 @@ class LipSyncEngine:
         face_box: tuple[float, float, float, float] | None = None,
         seed: int = 0,
     ) -> LipSyncStream:
-        """A new speaker. face_box: (x, y, w, h) in pixels where no detector would find the face. seed: draws eps."""
+        """A new speaker. face_box: (x, y, w, h) in pixels where no detector would find the face.
+        seed: draws eps.
+        """
         return LipSyncStream(self, strength, face_box, seed)
 
     def encode(self, crop: NDArray[np.uint8]) -> Array:
@@ -108,7 +112,7 @@ class LipSyncEngine:
         return self._runtime.run("audio", {"mel": mel, "heard": heard})[1]
 
     def landmarks(self, patch: Array) -> tuple[Array, Array]:
-        """Patch (N, 3, 96, 96) in -1..1 -> points (N, P, 2) in patch units, confidence logits (N,)."""
+        """Patch (N, 3, 96, 96), -1..1 -> points (N, P, 2) in patch units, confidences (N,)."""
         points, confidence = self._runtime.run("landmarks", {"patch": patch})
         return points, confidence
 

@@ -1,6 +1,8 @@
-"""Flow matching as the queue uses it: the path, the noise-level grid, progressive noise initialisation, the DS-CFG weight.
+"""Flow matching as the queue uses it: the path, the noise-level grid, progressive noise
+initialisation, the DS-CFG weight.
 
-One convention everywhere: level is the noise level, 1 = noise, 0 = data; x = (1 - level) x0 + level eps.
+One convention everywhere: level is the noise level, 1 = noise, 0 = data; x = (1 - level) x0 + level
+eps.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ def level_grid(slots: int, tau: float = TAU, last: float = LAST_LEVEL) -> NDArra
 
 
 def add_noise(x0: Latent, eps: Latent, level: float | NDArray[np.float32]) -> Latent:
-    """The flow-matching path at `level`: (1 - level) x0 + level eps. With the source for x0 and level = tau it is the
+    """The flow-matching path at `level`: (1 - level) x0 + level eps. With the source for x0 and
+    level = tau it is the
     progressive noise initialisation."""
     return ((1 - level) * x0 + level * eps).astype(np.float32)
 
@@ -42,7 +45,8 @@ def guidance_weight(
     sigma: float,
     gamma: float = 1.5,
 ) -> NDArray[np.float32]:
-    """DS-CFG (OmniSync eq. 7-9, single multiplication): peak * level^gamma * (rho + (1 - rho) exp(-d^2 / 2 sigma^2)).
+    """DS-CFG (OmniSync eq. 7-9, single multiplication): peak * level^gamma * (rho + (1 - rho)
+    exp(-d^2 / 2 sigma^2)).
 
     Args:
         distance2: squared distance to the mouth's centre, crop units.

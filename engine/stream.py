@@ -3,8 +3,10 @@
     stream.push_audio(pcm)            int16 mono 16 kHz
     frames = stream.push_frame(rgb)   25 a second
 
-Frame i belongs to samples 640 i .. 640 (i + 1). It leaves `slots - 1` ticks after it came in: the future sound it was refined with.
-`push_frame` is `finish(denoise(prepare(rgb)))`; the two halves are public so that windows of many streams may share one denoiser call.
+Frame i belongs to samples 640 i .. 640 (i + 1). It leaves `slots - 1` ticks after it came in: the
+future sound it was refined with.
+`push_frame` is `finish(denoise(prepare(rgb)))`; the two halves are public so that windows of many
+streams may share one denoiser call.
 """
 
 from __future__ import annotations
@@ -44,8 +46,10 @@ FADE = 0.25  # share of the edit that comes or goes a frame when a face is found
 class SyncedFrame:
     """A finished frame.
 
-    index: 0, 1, 2 ... as pushed. rgb: uint8 (H, W, 3). mask: float32 (H, W), 0 exactly where `rgb` is the source bit for bit;
-    None where the frame passed through untouched. face_found: whether a face (or a box) was there to edit.
+    index: 0, 1, 2 ... as pushed. rgb: uint8 (H, W, 3). mask: float32 (H, W), 0 exactly where `rgb`
+        is the source bit for bit;
+    None where the frame passed through untouched. face_found: whether a face (or a box) was there
+    to edit.
     """
 
     index: int
@@ -79,7 +83,9 @@ class _Held:
 
 
 class LipSyncStream:
-    """Made by `LipSyncEngine.open_stream`. One thread at a time may call it; streams are independent of each other."""
+    """Made by `LipSyncEngine.open_stream`. One thread at a time may call it; streams are
+    independent of each other.
+    """
 
     def __init__(
         self,
@@ -109,17 +115,22 @@ class LipSyncStream:
         return self._next_index
 
     def push_audio(self, pcm: NDArray[np.int16]) -> None:
-        """Append sound: int16 mono 16 kHz, any length. Sample n belongs to time n / 16000 s of this stream."""
+        """Append sound: int16 mono 16 kHz, any length. Sample n belongs to time n / 16000 s of this
+        stream.
+        """
         if pcm.dtype != np.int16 or pcm.ndim != 1:
             raise ValueError(f"sound must be int16 mono (S,), got {pcm.dtype} {pcm.shape}")
         self._sound.push(pcm)
 
     def push_frame(self, rgb: Rgb) -> list[SyncedFrame]:
-        """One tick: take the next frame, uint8 (H, W, 3), and return the frame that is finished (none while the window fills)."""
+        """One tick: take the next frame, uint8 (H, W, 3), and return the frame that is finished
+        (none while the window fills).
+        """
         return self.finish(self._denoise(self.prepare(rgb)))
 
     def prepare(self, rgb: Rgb) -> WindowInput | None:
-        """First half of a tick: find the face, encode its crop, enter it into the window, refresh every slot's sound.
+        """First half of a tick: find the face, encode its crop, enter it into the window, refresh
+        every slot's sound.
 
         Returns None where no slot of the window has a face: nothing is to be denoised.
         """
@@ -135,14 +146,18 @@ class LipSyncStream:
         return self._window_input()
 
     def finish(self, x0: NDArray[np.float32] | None) -> list[SyncedFrame]:
-        """Second half of a tick: the denoiser's x0 (L, 16, h, w), or None where `prepare` gave None."""
+        """Second half of a tick: the denoiser's x0 (L, 16, h, w), or None where `prepare` gave
+        None.
+        """
         if x0 is None:
             x0 = self._window.z()
         latent, slot = self._window.accept(x0)
         return [self._finished(latent, slot)] if slot.real else []
 
     def flush(self) -> list[SyncedFrame]:
-        """The frames still in the window; what is not heard yet stays unheard. The stream then starts anew."""
+        """The frames still in the window; what is not heard yet stays unheard. The stream then
+        starts anew.
+        """
         frames: list[SyncedFrame] = []
         while any(s.real for s in self._window.slots):
             last = self._window.slots[-1]
@@ -174,7 +189,9 @@ class LipSyncStream:
             return self._engine.denoise([window])[0]
 
     def _locate(self, rgb: Rgb) -> _Held:
-        """Where the crop lies in this frame; no transform where there is no face, or the edit is switched off."""
+        """Where the crop lies in this frame; no transform where there is no face, or the edit is
+        switched off.
+        """
         transform, mouth = None, MOUTH_CENTRE
         if not self.bypass:
             face = self._follower.follow(rgb, self.face_box)
@@ -202,7 +219,8 @@ class LipSyncStream:
         if all(s.payload.transform is None for s in slots):
             return None
         with self._stage("audio"):
-            # Copies at the end of a stream stand one frame further on, so that a slot's age and its sound agree.
+            # Copies at the end of a stream stand one frame further on, so that a
+            # slot's age and its sound agree.
             first = (
                 slots[-1].payload.index
                 if slots[-1].real
@@ -235,7 +253,9 @@ class LipSyncStream:
         return SyncedFrame(held.index, rgb, mask, True)
 
     def _fade_out(self, alpha: float) -> float:
-        """Less of the edit where a frame that follows has lost the face: the window sees that coming."""
+        """Less of the edit where a frame that follows has lost the face: the window sees that
+        coming.
+        """
         for distance, slot in enumerate(self._window.slots, 1):
             if slot.payload.transform is None:
                 return min(alpha, distance * FADE)

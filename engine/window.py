@@ -1,7 +1,10 @@
-"""The rolling window: slots at rising noise levels, refined together once a tick, with cached progressive-noise latents.
+"""The rolling window: slots at rising noise levels, refined together once a tick, with cached
+progressive-noise latents.
 
-A frame enters at the noisy end as its own source latent under noise (OmniSync's progressive noise initialisation), is refined once a tick
-while it grows old, and leaves finished after as many ticks as there are slots. Between ticks a slot keeps its estimate, re-noised to the next
+A frame enters at the noisy end as its own source latent under noise (OmniSync's progressive noise
+initialisation), is refined once a tick
+while it grows old, and leaves finished after as many ticks as there are slots. Between ticks a slot
+keeps its estimate, re-noised to the next
 level with the stream's one eps.
 """
 
@@ -22,7 +25,9 @@ Payload = TypeVar("Payload")
 
 @dataclass(slots=True)
 class Slot(Generic[Payload]):
-    """One frame in the window: source latent z (16, h, w), noisy latent x, and what the caller keeps with it."""
+    """One frame in the window: source latent z (16, h, w), noisy latent x, and what the caller
+    keeps with it.
+    """
 
     z: Latent
     x: Latent
@@ -33,7 +38,8 @@ class Slot(Generic[Payload]):
 
 
 class RollingWindow(Generic[Payload]):
-    """A fixed number of slots; `push`, then `x` and `z` for the denoiser, then `accept` its estimate.
+    """A fixed number of slots; `push`, then `x` and `z` for the denoiser, then `accept` its
+    estimate.
 
     Args:
         levels: noise level of each slot, oldest first, rising; the last one is tau.
@@ -59,7 +65,9 @@ class RollingWindow(Generic[Payload]):
         self._slots.clear()
 
     def push(self, z: Latent, payload: Payload, real: bool = True) -> None:
-        """Enter a frame: x = (1 - tau) z + tau eps. The first one also fills the older slots, as if it had stood still."""
+        """Enter a frame: x = (1 - tau) z + tau eps. The first one also fills the older slots, as if
+        it had stood still.
+        """
         while len(self._slots) < len(self.levels) - 1:
             level = float(self.levels[len(self._slots)])
             self._slots.append(Slot(z, add_noise(z, self.eps, level), payload, real=False))
@@ -76,7 +84,9 @@ class RollingWindow(Generic[Payload]):
         return np.stack([s.z for s in self._slots])
 
     def accept(self, x0: Latent) -> tuple[Latent, Slot[Payload]]:
-        """Take the denoiser's estimate (L, 16, h, w): the oldest slot leaves finished, the others move one level down."""
+        """Take the denoiser's estimate (L, 16, h, w): the oldest slot leaves finished, the others
+        move one level down.
+        """
         done = self._slots.popleft()
         for level, slot, estimate in zip(self.levels, self._slots, x0[1:], strict=False):
             slot.x = add_noise(estimate, self.eps, float(level))

@@ -1,4 +1,6 @@
-"""The networks as the engine calls them: one module a graph, with the input and output names of the contract."""
+"""The networks as the engine calls them: one module a graph, with the input and output names of the
+contract.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""torch -> ONNX files with free batch and window axes, each checked against torch on ONNX Runtime before it is kept."""
+"""torch -> ONNX files with free batch and window axes, each checked against torch on ONNX Runtime
+before it is kept.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ class ParityError(RuntimeError):
 
 
 def export_graph(name: str, graph: Graph, path: Path) -> float:
-    """Write one graph and return its largest absolute error against torch, relative to the output's deviation.
+    """Write one graph and return its largest absolute error against torch, relative to the output's
+    deviation.
 
     Raises:
         ParityError: the file disagrees with torch; it is removed.
@@ -28,7 +31,8 @@ def export_graph(name: str, graph: Graph, path: Path) -> float:
     module = graph.module.eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # The tracing exporter: torch.export reasons about every free-axis product symbolically and takes minutes.
+        # The tracing exporter: torch.export reasons about every free-axis product
+        # symbolically and takes minutes.
         torch.onnx.export(
             module,
             tuple(graph.inputs.values()),

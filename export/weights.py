@@ -1,4 +1,6 @@
-"""Checkpoints -> the weights folder that ships: graphs, hashes and facts in manifest.json, written last."""
+"""Checkpoints -> the weights folder that ships: graphs, hashes and facts in manifest.json, written
+last.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,10 @@ def load_networks(
     autoencoder: Path, audio: Path, denoiser: Path
 ) -> tuple[Autoencoder, AudioEncoder, Denoiser]:
     networks = Autoencoder(), AudioEncoder(), Denoiser()
-    for network, path in zip(networks, (autoencoder, audio, denoiser), strict=True):
-        network.load_state_dict(checkpoint.load(path).weights)
-        network.eval()
-    return networks
+    networks[0].load_state_dict(checkpoint.load(autoencoder).weights)
+    networks[1].load_state_dict(checkpoint.load(audio).weights)
+    networks[2].load_state_dict(checkpoint.load(denoiser).weights)
+    return networks[0].eval(), networks[1].eval(), networks[2].eval()
 
 
 def write_manifest(

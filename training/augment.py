@@ -1,6 +1,8 @@
-"""How a camera sees a face: one look a clip (colour, blur, noise, compression) and a slow drift of the crop.
+"""How a camera sees a face: one look a clip (colour, blur, noise, compression) and a slow drift of
+the crop.
 
-The look is shared by all mouth tracks of a clip, so that two tracks stay an exact pair; only sensor noise differs.
+The look is shared by all mouth tracks of a clip, so that two tracks stay an exact pair; only sensor
+noise differs.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ Frames = NDArray[np.uint8]
 def smooth_drift(
     count: int, rng: np.random.Generator, amount: float = 0.012
 ) -> NDArray[np.float32]:
-    """(count, 4) of log-scale, angle in rad, dx, dy in crop units: a fixed offset and a slow random walk."""
+    """(count, 4) of log-scale, angle in rad, dx, dy in crop units: a fixed offset and a slow random
+    walk.
+    """
     offset = rng.normal(0, 1, 4) * np.array([2.5, 2.5, 1.0, 1.0]) * amount
     knots = rng.normal(0, 1, (max(2, count // 10 + 2), 4)) * np.array([1.0, 1.5, 0.5, 0.5]) * amount
     at = np.linspace(0, len(knots) - 1, count)
@@ -59,7 +63,9 @@ class Look:
     def apply(
         self, canvas: Frames, drift: NDArray[np.float32], crop_px: int, rng: np.random.Generator
     ) -> Frames:
-        """Canvas (T, S, S, 3), S = crop_px plus a margin on each side -> crops (T, crop_px, crop_px, 3)."""
+        """Canvas (T, S, S, 3), S = crop_px plus a margin on each side -> crops (T, crop_px,
+        crop_px, 3).
+        """
         size = canvas.shape[1]
         y, x = np.mgrid[0:crop_px, 0:crop_px].astype(np.float32) / crop_px - 0.5
         light = np.exp(self.shade[0] * x + self.shade[1] * y)[..., None].astype(np.float32)

@@ -1,4 +1,5 @@
-"""Trains the autoencoder on every crop there is (GRID, driven portraits, rendered heads): L1, gradients, and the mouth twice.
+"""Trains the autoencoder on every crop there is (GRID, driven portraits, rendered heads): L1,
+gradients, and the mouth twice.
 
 A little noise on the latent keeps the decoder smooth around what the denoiser will hand it.
 """
@@ -109,7 +110,8 @@ def main(argv: list[str] | None = None) -> int:
         recent.append(float((output.detach().float() - crop).abs().mean()) * 127.5)
         if step % 100 == 0:
             print(
-                f"{step} {time.monotonic() - begin:.0f}s L1 {np.mean(recent[-100:]):.2f} std {float(z.float().std()):.2f}",
+                f"{step} {time.monotonic() - begin:.0f}s L1 {np.mean(recent[-100:]):.2f} "
+                f"std {float(z.float().std()):.2f}",
                 flush=True,
             )
         if step % 500 == 0:

@@ -1,4 +1,6 @@
-"""Checkpoints: EMA weights and the step, written whole or not at all. No optimiser state: resuming warms it up anew."""
+"""Checkpoints: EMA weights and the step, written whole or not at all. No optimiser state: resuming
+warms it up anew.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ def load(path: Path) -> Checkpoint:
 
 
 class Ema:
-    """Exponential moving average of a model's weights, with a short memory while training is young."""
+    """Exponential moving average of the weights, with a short memory while training is young."""
 
     def __init__(self, model: nn.Module, decay: float = 0.999) -> None:
         self.model = deepcopy(model).eval().requires_grad_(False)

@@ -1,4 +1,6 @@
-"""Honest drives: pieces of held-out sentences, cut at random and re-spaced, so that no sentence grammar can stand in for sync."""
+"""Honest drives: pieces of held-out sentences, cut at random and re-spaced, so that no sentence
+grammar can stand in for sync.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +12,21 @@ from numpy.typing import NDArray
 
 from engine.audio import SAMPLES_PER_FRAME
 from training.grid import read_pcm
-from training.splits import data_dir, test_names
+from training.splits import data_dir, judged_names
 
 
 @dataclass(frozen=True)
 class Drive:
-    """pcm int16 16 kHz; opening float (T,) of the true mouth at 25 fps, NaN in the gaps between pieces."""
+    """pcm int16 16 kHz; opening float (T,) of the true mouth at 25 fps, NaN in the gaps between
+    pieces.
+    """
 
     pcm: NDArray[np.int16]
     opening: NDArray[np.float64]
 
     @property
     def loudness(self) -> NDArray[np.float64]:
-        """Root mean square of each frame's samples, (T,): what a loudness-driven flap would follow."""
+        """Root mean square of each frame's samples, (T,): what a flap would follow."""
         frames = self.pcm[: len(self.opening) * SAMPLES_PER_FRAME].reshape(len(self.opening), -1)
         return np.sqrt((frames.astype(np.float64) ** 2).mean(1))
 
@@ -34,7 +38,7 @@ def make_drive(sound: dict[str, NDArray[np.float32]], seed: int, seconds: float 
         sound: the table `training.grid` writes (openings under "open/NAME").
     """
     rng = np.random.default_rng(seed)
-    names = [n for n in test_names("grid_s1") if f"open/{n}" in sound]
+    names = [n for n in judged_names("grid_s1") if f"open/{n}" in sound]
     pcm: list[NDArray[np.int16]] = []
     opening: list[NDArray[np.float64]] = []
     count = 0

@@ -1,4 +1,5 @@
-"""Lip sync judged from outside: the real engine edits held-out pictures to cut and re-spaced voices; FaceLandmarker reads the mouths.
+"""Lip sync judged from outside: the real engine edits held-out pictures to cut and re-spaced
+voices; FaceLandmarker reads the mouths.
 
 python -m training.evaluate render --output runs/eval
 .venv-labels/bin/python training/label.py ... runs/eval/*.npz       (`make labels`)
@@ -25,7 +26,9 @@ from training.sync_figures import Judged, SyncFigures, correlation, pooled
 
 
 def there_and_back(count: int, length: int) -> NDArray[np.int64]:
-    """Frame numbers 0 1 .. n-1 n-2 .. 1 0 1 .., `length` of them: a short clip looped without a jump."""
+    """Frame numbers 0 1 .. n-1 n-2 .. 1 0 1 .., `length` of them: a short clip looped without a
+    jump.
+    """
     cycle = (
         np.concatenate([np.arange(count), np.arange(count - 2, 0, -1)])
         if count > 1
@@ -103,8 +106,10 @@ def score(args: argparse.Namespace) -> int:
             "each_r": [round(correlation(j.output, j.truth), 3) for j in judged],
         }
         print(
-            f"{name:10s} r {figures.r:.3f} leak {figures.leak:+.3f} amplitude {figures.amplitude:.2f} offset {figures.offset} "
-            f"lost {figures.lost:.3f} | flap {report[name]['loudness_flap_r']:.3f} shuffled {report[name]['shuffled_r']:.3f}"
+            f"{name:10s} r {figures.r:.3f} leak {figures.leak:+.3f} "
+            f"amplitude {figures.amplitude:.2f} offset {figures.offset} lost {figures.lost:.3f} | "
+            f"flap {report[name]['loudness_flap_r']:.3f} "
+            f"shuffled {report[name]['shuffled_r']:.3f}"
         )
     (args.output / "sync.json").write_text(json.dumps(report, indent=1) + "\n")
     return 0

@@ -1,4 +1,6 @@
-"""GRID speaker 1 -> aligned crops, sound and lip pose, one shard a clip group; and the mouth-altered source of each frame."""
+"""GRID speaker 1 -> aligned crops, sound and lip pose, one shard a clip group; and the mouth-
+altered source of each frame.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -83,7 +86,9 @@ def mouth_mask(crop_px: int = CROP_PX, softness: float = 0.05) -> NDArray[np.flo
 
 
 def alter_mouth(crops: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The same frames with the lower face of another moment of the clip: mouth wrong, all else right."""
+    """The same frames with the lower face of another moment of the clip: mouth wrong, all else
+    right.
+    """
     count = len(crops)
     shift = int(rng.integers(8, count - 8))
     other = np.roll(crops, -shift, axis=0)
@@ -102,7 +107,9 @@ def alter_mouth(crops: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[n
 
 
 def build(name: str, labels: Path, output: Path) -> bool:
-    """Write one clip's shard: frames (2, T, S, S, 3) = true and mouth-altered. False where it has no usable labels."""
+    """Write one clip's shard: frames (2, T, S, S, 3) = true and mouth-altered. False where it has
+    no usable labels.
+    """
     target = output / f"{name}.npy"
     if target.exists():
         return True
@@ -120,8 +127,9 @@ def build(name: str, labels: Path, output: Path) -> bool:
 
 
 def write_sound_table(labels: Path, output: Path) -> None:
-    """sound.npz: mel, lip pose and opening of every clip (held-out ones too: evaluation needs them), and the pose basis
-    fitted to training clips only."""
+    """sound.npz: mel, lip pose and opening of every clip (held-out ones too: evaluation needs
+    them), and the pose basis, fitted to training clips only.
+    """
     folder = data_dir() / "grid_s1"
     hidden = held_out("grid_s1")
     moved, mels, opens = {}, {}, {}
@@ -134,8 +142,9 @@ def write_sound_table(labels: Path, output: Path) -> None:
         mels[path.stem] = mel_of(read_pcm(path.with_suffix(".flac"))).astype(np.float16)
     basis = PoseBasis.fit([d for name, d in moved.items() if name not in hidden])
     basis.save(output / "pose_basis.npz")
-    tables = {f"pose/{n}": basis.project(d) for n, d in moved.items()}
-    tables |= {f"mel/{n}": m for n, m in mels.items()} | {f"open/{n}": o for n, o in opens.items()}
+    tables: dict[str, Any] = {f"pose/{n}": basis.project(d) for n, d in moved.items()}
+    tables |= {f"mel/{n}": m for n, m in mels.items()}
+    tables |= {f"open/{n}": o for n, o in opens.items()}
     np.savez(output / "sound.npz", **tables)
 
 

@@ -1,6 +1,7 @@
 """Face labels by MediaPipe's FaceLandmarker (478 points, 52 ARKit coefficients).
 
-MediaPipe pulls its own OpenCV, so this file runs in a virtual environment of its own (`make labels`)
+MediaPipe pulls its own OpenCV, so this file runs in a virtual environment of its own (`make
+labels`)
 and imports nothing of this project. It reads pictures or clips and writes one .npz a source:
 `points` float32 (T, 478, 2) in pixels (NaN where no face was found), `blendshapes` float16 (T, 52).
 """
@@ -11,11 +12,12 @@ import argparse
 import sys
 from multiprocessing import Pool
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-_landmarker = None
+_landmarker: Any = None
 _model_path = ""
 
 
@@ -63,7 +65,7 @@ def read_frames(path: Path) -> np.ndarray:
     if path.suffix == ".npz":
         return np.load(path)["frames"]
     if path.suffix in {".jpg", ".png"}:
-        return cv2.imread(str(path))[None, :, :, ::-1]
+        return np.asarray(cv2.imread(str(path)))[None, :, :, ::-1]
     capture = cv2.VideoCapture(str(path))
     frames = []
     while True:

@@ -93,9 +93,8 @@ def main(argv: list[str] | None = None) -> int:
         np.savez(
             args.data / f"latents_{kind}_index.npz", clips=np.array(clips), starts=np.array(starts)
         )
-        print(
-            f"{kind}: {len(latents)} clips, std {np.stack(latents[:20]).astype(np.float32).std():.3f}"
-        )
+        std = np.stack(latents[:20]).astype(np.float32).std()
+        print(f"{kind}: {len(latents)} clips, std {std:.3f}")
     return 0
 
 

@@ -1,7 +1,10 @@
-"""The lip pose: how far the mouth's landmarks stand from their closed-mouth place, as a few principal components.
+"""The lip pose: how far the mouth's landmarks stand from their closed-mouth place, as a few
+principal components.
 
-Displacements are taken after similarity alignment, in eye-centre distances, against a clip's own closed mouth: what is left
-is articulation, not identity, so that one speaker's sound can move any face. `opening` is the figure sync is judged by.
+Displacements are taken after similarity alignment, in eye-centre distances, against a clip's own
+closed mouth: what is left
+is articulation, not identity, so that one speaker's sound can move any face. `opening` is the
+figure sync is judged by.
 """
 
 from __future__ import annotations
@@ -84,7 +87,9 @@ def closed_mouth(aligned: Array, frames: int = 5) -> Array:
 
 
 def displacements(points: Array) -> Array:
-    """Articulation of one clip: (T, 478, 2) pixels -> (T, 2 len(POSE_POINTS)) smoothed displacements."""
+    """Articulation of one clip: (T, 478, 2) pixels -> (T, 2 len(POSE_POINTS)) smoothed
+    displacements.
+    """
     aligned = align_points(points)
     moved = aligned - closed_mouth(aligned)
     moved = moved - moved[:, list(STABLE_INDICES)].mean(1, keepdims=True)
@@ -94,7 +99,9 @@ def displacements(points: Array) -> Array:
 
 @dataclass(frozen=True)
 class PoseBasis:
-    """Principal components of displacements; components are scaled by one number, so their ratio keeps its meaning."""
+    """Principal components of displacements; components are scaled by one number, so their ratio
+    keeps its meaning.
+    """
 
     mean: Array  # (F,)
     directions: Array  # (COMPONENTS, F)
@@ -113,10 +120,13 @@ class PoseBasis:
         return ((displacement - self.mean) @ self.directions.T / self.scale).astype(np.float32)
 
     def opening_of(self, pose: Array) -> Array:
-        """Vertical inner-lip gap that a pose (T, COMPONENTS) stands for, relative to the closed mouth."""
+        """Vertical inner-lip gap that a pose (T, COMPONENTS) stands for, relative to the closed
+        mouth.
+        """
         flat = pose * self.scale @ self.directions + self.mean
         points = flat.reshape(len(pose), len(POSE_POINTS), 2)
-        return points[:, POSE_POINTS.index(14), 1] - points[:, POSE_POINTS.index(13), 1]
+        gap = points[:, POSE_POINTS.index(14), 1] - points[:, POSE_POINTS.index(13), 1]
+        return gap.astype(np.float32)
 
     def save(self, path: Path) -> None:
         np.savez(path, mean=self.mean, directions=self.directions, scale=self.scale)

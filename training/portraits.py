@@ -1,5 +1,7 @@
-"""Portraits made to talk: landmark motion of a GRID sentence moves a portrait's face mesh; the mouth's inside comes from the
-sentence's own frames. Several sentences on one portrait and one head motion are exact pairs, as MEAD is for OmniSync.
+"""Portraits made to talk: landmark motion of a GRID sentence moves a portrait's face mesh; the
+mouth's inside comes from the
+sentence's own frames. Several sentences on one portrait and one head motion are exact pairs, as
+MEAD is for OmniSync.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ RING_GROWTH = 1.35  # a still ring outside the face keeps the background in plac
 
 @lru_cache(1)
 def mesh_triangles() -> NDArray[np.int32]:
-    """Canonical face mesh (F, 3) plus the triangles between the face oval and the still ring around it."""
+    """Canonical face mesh (F, 3) plus the triangles between the face oval and the still ring around
+    it.
+    """
     faces = [
         [int(v.split("/")[0]) - 1 for v in line.split()[1:4]]
         for line in (data_dir() / "heads" / "mediapipe_canonical_face_model.obj").open()
@@ -47,7 +51,9 @@ def mesh_triangles() -> NDArray[np.int32]:
 
 @njit(cache=True)
 def _raster(out, image, to, at, triangles):  # type: ignore[no-untyped-def]
-    """Piecewise-affine warp: every triangle of `to` (output) is filled from the triangle `at` (image), bilinear."""
+    """Piecewise-affine warp: every triangle of `to` (output) is filled from the triangle `at`
+    (image), bilinear.
+    """
     height, width = out.shape[0], out.shape[1]
     h, w = image.shape[0], image.shape[1]
     for k in range(triangles.shape[0]):
@@ -86,7 +92,9 @@ _FAN = np.array([[i, (i + 1) % 20, 20] for i in range(20)], np.int32)
 
 @dataclass(frozen=True)
 class Portrait:
-    """A still face on the canvas: image float32 (CANVAS_PX, CANVAS_PX, 3), points (478, 2) canvas px, mouth closed."""
+    """A still face on the canvas: image float32 (CANVAS_PX, CANVAS_PX, 3), points (478, 2) canvas
+    px, mouth closed.
+    """
 
     image: NDArray[np.float32]
     points: NDArray[np.float32]
@@ -94,7 +102,9 @@ class Portrait:
 
 @dataclass(frozen=True)
 class Driver:
-    """A talking clip on the canvas: frames (T, CANVAS_PX, CANVAS_PX, 3), points (T, 478, 2), its closed mouth (478, 2)."""
+    """A talking clip on the canvas: frames (T, CANVAS_PX, CANVAS_PX, 3), points (T, 478, 2), its
+    closed mouth (478, 2).
+    """
 
     frames: NDArray[np.uint8]
     points: NDArray[np.float32]
@@ -116,15 +126,16 @@ def driver_of(clip: Clip) -> Driver:
     frames = np.stack(
         [warp_crop(f, t, CANVAS_PX) for f, t in zip(clip.frames, transforms, strict=True)]
     )
-    points = (
-        np.stack([t.apply(p) for p, t in zip(clip.points, transforms, strict=True)]) * CANVAS_PX
-    )
+    placed = [t.apply(p) for p, t in zip(clip.points, transforms, strict=True)]
+    points = np.stack(placed) * CANVAS_PX
     closed = points[np.argsort(opening(points))[:5]].mean(0)
     return Driver(frames, points.astype(np.float32), closed)
 
 
 def load_portrait(path: Path, labels: Path, largest_opening: float = 0.045) -> Portrait | None:
-    """A portrait with a closed mouth, aligned; None where there is no face, it is small, or its mouth is open."""
+    """A portrait with a closed mouth, aligned; None where there is no face, it is small, or its
+    mouth is open.
+    """
     points = np.load(labels / "portraits" / f"{path.stem}.npz")["points"][0]
     if np.isnan(points).any() or opening(points) > largest_opening:
         return None
@@ -132,7 +143,7 @@ def load_portrait(path: Path, labels: Path, largest_opening: float = 0.045) -> P
     if transform.side_px < CROP_PX * 0.75:
         return None
     canvas = _on_canvas(transform)
-    rgb = cv2.imread(str(path))[:, :, ::-1]
+    rgb = np.asarray(cv2.imread(str(path)))[:, :, ::-1]
     image = warp_crop(np.ascontiguousarray(rgb), canvas, CANVAS_PX).astype(np.float32)
     return Portrait(image, canvas.apply(points) * CANVAS_PX)
 
@@ -147,7 +158,9 @@ def _follow(points: NDArray[np.float32]) -> NDArray[np.float32]:
 def drive(
     portrait: Portrait, driver: Driver, t: int, inside_tint: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
-    """The portrait with the mouth of frame `t` of `driver`, uint8 canvas. `inside_tint` (3,) scales the mouth's inside."""
+    """The portrait with the mouth of frame `t` of `driver`, uint8 canvas. `inside_tint` (3,) scales
+    the mouth's inside.
+    """
     p, now, closed = portrait.points, driver.points[t], driver.closed
     wide = np.linalg.norm(p[61] - p[291]) / np.linalg.norm(closed[61] - closed[291])
     tall = (p[152, 1] - p[2, 1]) / max(1.0, closed[152, 1] - closed[2, 1])
@@ -214,7 +227,9 @@ def talk(job: tuple[Path, int], labels: Path, output: Path, names: list[str]) ->
     pool = [names[i] for i in np.random.default_rng(seed // 600).integers(0, len(names), 40)]
     look, drift = Look.sample(rng), smooth_drift(LENGTH, rng)
     tint = np.exp(rng.normal(0, 0.15) + rng.normal(0, 0.05, 3)).astype(np.float32)
-    tracks, clips, starts = [], [], []
+    tracks: list[NDArray[np.uint8]] = []
+    clips: list[str] = []
+    starts: list[int] = []
     while len(tracks) < TRACKS:
         name = pool[int(rng.integers(len(pool)))]
         driver = _driver(name, labels)

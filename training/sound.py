@@ -1,6 +1,8 @@
-"""Trains the audio encoder: log-mel window -> lip pose, on GRID's training sentences, with voices varied and the future masked.
+"""Trains the audio encoder: log-mel window -> lip pose, on GRID's training sentences, with voices
+varied and the future masked.
 
-Prints the correlation of the predicted mouth opening on validation sentences: the ceiling of what any picture can follow.
+Prints the correlation of the predicted mouth opening on validation sentences: the ceiling of what
+any picture can follow.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ def mel_window(mel: np.ndarray, index: int) -> np.ndarray:
 
 
 def heard_mask(age: Tensor, jitter: Tensor | None = None) -> Tensor:
-    """What a slot of `age` ticks has heard, (N,) -> (N, 32) 0/1; `jitter` in columns as live arrival has it."""
+    """What a slot of `age` ticks has heard, (N,) -> (N, 32) 0/1; `jitter` in columns as live
+    arrival has it.
+    """
     horizon = PAST + COLUMNS_PER_FRAME * age + (0 if jitter is None else jitter)
     return (torch.arange(MEL_COLUMNS)[None] <= horizon[:, None]).float()
 
@@ -79,7 +83,9 @@ def grid_names(part: str) -> list[str]:
 def opening_correlation(
     model: AudioEncoder, table: SoundTable, basis: PoseBasis, age: int
 ) -> tuple[float, float]:
-    """Pooled r of predicted against true opening, and the ratio of their deviations, with `age` * 40 ms of future."""
+    """Pooled r of predicted against true opening, and the ratio of their deviations, with `age` *
+    40 ms of future.
+    """
     model.eval()
     heard = heard_mask(torch.tensor([age])).expand(len(table.mel), -1)
     pose = torch.cat(

@@ -1,4 +1,6 @@
-"""What no training may touch, as `split.json` of the data folder says. Every training stage asks here."""
+"""What no training may touch, as `split.json` of the data folder says. Every training stage asks
+here.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +33,13 @@ def _split() -> dict[str, dict[str, list[str]]]:
 
 
 def held_out(kind: str) -> frozenset[str]:
-    """Names held out of `kind` ("grid_s1" clip names or "portraits" file names), test and validation."""
+    """Names held out of `kind` ("grid_s1" clip names or "portraits" file names), test and
+    validation.
+    """
     return frozenset(_split()[kind]["test"]) | frozenset(_split()[kind]["validation"])
 
 
-def test_names(kind: str) -> list[str]:
+def judged_names(kind: str) -> list[str]:
     """Names of the test part of `kind`, in the file's order."""
     return list(_split()[kind]["test"])
 

@@ -1,4 +1,6 @@
-"""Sync figures from mouth openings: correlation, leak, amplitude, offset; pooled over clips, each z-scored."""
+"""Sync figures from mouth openings: correlation, leak, amplitude, offset; pooled over clips, each
+z-scored.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ Track = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Judged:
-    """One clip: openings of the output, the true mouth (NaN where undefined) and the source picture, all (T,)."""
+    """One clip: openings of the output, the true mouth (NaN where undefined) and the source
+    picture, all (T,).
+    """
 
     output: Track
     truth: Track

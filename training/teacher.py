@@ -1,6 +1,8 @@
-"""Trains the denoiser (and its conditioner) on queue windows: OmniSync's mask-free flow matching, unguided.
+"""Trains the denoiser (and its conditioner) on queue windows: OmniSync's mask-free flow matching,
+unguided.
 
-The loss is on x0, which equals the velocity loss times the level squared: bounded where the level is small.
+The loss is on x0, which equals the velocity loss times the level squared: bounded where the level
+is small.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from engine.model.dit import Denoiser
 from training import checkpoint
 from training.latents import KINDS, Tracks
 from training.sound import SoundTable, grid_names
-from training.windows import Window, WindowConfig, WindowSampler
+from training.windows import QueueSampler, Window, WindowConfig
 
 
 def load_tracks(data: Path) -> dict[str, Tracks]:
@@ -36,13 +38,17 @@ def latent_weight(side: int) -> Tensor:
 
 
 def x0_loss(estimate: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Half squared, half absolute error: the absolute part keeps teeth and lip lines from averaging out."""
+    """Half squared, half absolute error: the absolute part keeps teeth and lip lines from averaging
+    out.
+    """
     error = estimate - target
     return ((0.5 * error.pow(2) + 0.5 * (error.pow(2) + 1e-4).sqrt()) * weight).mean()
 
 
 class Conditioning:
-    """Tokens of a training window: the true pose or the one the frozen audio encoder hears, and its sound features."""
+    """Tokens of a training window: the true pose or the one the frozen audio encoder hears, and its
+    sound features.
+    """
 
     def __init__(self, audio: AudioEncoder, config: WindowConfig) -> None:
         self.audio = audio.eval().requires_grad_(False)
@@ -60,6 +66,15 @@ class Conditioning:
         pose = torch.where(true, noisy, heard_pose)
         tokens = model.conditioner(sound, pose, window.keep_sound, window.keep_pose)
         return tokens.unflatten(0, (batch, slots))
+
+    def null_tokens(self, model: Denoiser, window: Window) -> Tensor:
+        """The unconditional branch: sound and pose both absent, the source kept."""
+        batch, slots = window.level.shape
+        nothing = torch.zeros(batch * slots, dtype=torch.bool)
+        c = model.config
+        sound = torch.zeros(batch * slots, c.sound_tokens, c.sound_width)
+        pose = torch.zeros(batch * slots, c.pose_components)
+        return model.conditioner(sound, pose, nothing, nothing).unflatten(0, (batch, slots))
 
 
 def jittered_mouth(batch: int) -> Tensor:
@@ -82,6 +97,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rate", type=float, default=6e-4)
+    parser.add_argument(
+        "--queue-share", type=float, default=0.6, help="steps on the model's own queue"
+    )
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     torch.manual_seed(args.seed)
@@ -89,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_flush_denormal(True)
     config = WindowConfig()
     table = SoundTable.read(args.data / "sound.npz", grid_names("train"))
-    sampler = WindowSampler(load_tracks(args.data), table, config, args.seed)
+    sampler = QueueSampler(load_tracks(args.data), table, config, args.seed, streams=args.batch)
     conditioning = Conditioning(load_audio(args.audio), config)
     model, start = Denoiser(), 0
     if args.run.exists():
@@ -108,7 +126,8 @@ def main(argv: list[str] | None = None) -> int:
             break
         for group in optimiser.param_groups:
             group["lr"] = args.rate * min(1.0, (step + 1) / 300) * (1 - done) ** 0.7 + 2e-6
-        window = sampler.draw(args.batch)
+        queue = torch.rand(1).item() < args.queue_share
+        window = sampler.draw_queue() if queue else sampler.draw(args.batch)
         strength = torch.zeros(args.batch)
         with torch.autocast("cpu", torch.bfloat16):
             estimate = model(
@@ -116,6 +135,8 @@ def main(argv: list[str] | None = None) -> int:
                 strength, jittered_mouth(args.batch),
             )  # fmt: skip
         loss = x0_loss(estimate.float(), window.target, weight)
+        if queue:
+            sampler.advance(estimate.detach().float())
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

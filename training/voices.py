@@ -1,4 +1,6 @@
-"""One speaker's voice must not become the only one: mel windows varied in vocal tract, level, channel, room and noise."""
+"""One speaker's voice must not become the only one: mel windows varied in vocal tract, level,
+channel, room and noise.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from engine.audio import FLOOR
 
 
 def _warp_bands(mel: Tensor, factor: Tensor) -> Tensor:
-    """Stretch the mel axis of (N, 80, M) by factor (N,): a longer or shorter vocal tract (VTLN in the mel domain)."""
+    """Stretch the mel axis of (N, 80, M) by factor (N,): a longer or shorter vocal tract (VTLN in
+    the mel domain).
+    """
     count = mel.shape[1]
     at = torch.arange(count, dtype=torch.float32)[None] * factor[:, None]
     at = at.clamp(0, count - 1.001)
@@ -23,7 +27,9 @@ def _warp_bands(mel: Tensor, factor: Tensor) -> Tensor:
 
 
 def vary(mel: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Log-mel windows (N, 80, M) -> the same sentences as other voices, rooms and microphones would give them."""
+    """Log-mel windows (N, 80, M) -> the same sentences as other voices, rooms and microphones would
+    give them.
+    """
     n, bands, columns = mel.shape
 
     def normal(*shape: int) -> Tensor:

@@ -1,6 +1,8 @@
-"""The aligned crop: a similarity transform from frame pixels to crop units, fitted to points that speech does not move.
+"""The aligned crop: a similarity transform from frame pixels to crop units, fitted to points that
+speech does not move.
 
-Crop units: 0..1 across the square crop; the eyes' line lies just above its upper edge, the chin above its lower edge.
+Crop units: 0..1 across the square crop; the eyes' line lies just above its upper edge, the chin
+above its lower edge.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from numpy.typing import NDArray
 
 Points = NDArray[np.float32]
 
-# Mean positions over 278 frontal portraits, in eye-centre distances from the eyes' midpoint (x right, y down).
+# Mean positions over 278 frontal portraits, in eye-centre distances from the eyes' midpoint (x
+# right, y down).
 # Keys are FaceLandmarker's point numbers: eye corners, nose bridge, base of the nose.
 STABLE_POINTS: dict[int, tuple[float, float]] = {
     33: (-0.725, -0.020),
@@ -72,7 +75,8 @@ class Similarity:
 
 
 def fit_similarity(points: Points) -> Similarity:
-    """Weighted least-squares similarity (Umeyama 1991, no reflection) of the stable points to the template.
+    """Weighted least-squares similarity (Umeyama 1991, no reflection) of the stable points to the
+    template.
 
     Args:
         points: (9, 2) frame pixels in the order of `STABLE_INDICES`.
@@ -92,7 +96,8 @@ def fit_similarity(points: Points) -> Similarity:
 def similarity_from_box(box: tuple[float, float, float, float]) -> Similarity:
     """Crop placed by a hand-drawn face box (x, y, w, h) in pixels: forehead to chin, ear to ear.
 
-    The box's height spans 1.1 eye distances above the eyes to 1.85 below; the crop keeps the box's centre line.
+    The box's height spans 1.1 eye distances above the eyes to 1.85 below; the crop keeps the box's
+    centre line.
     """
     x, y, w, h = box
     unit = h / 2.95
@@ -107,7 +112,8 @@ def warp_crop(rgb: NDArray[np.uint8], transform: Similarity, crop_px: int) -> ND
     matrix = transform.matrix(crop_px)
     side = transform.side_px
     if side > 1.5 * crop_px:
-        # warpAffine takes one bilinear sample a pixel: shrink the neighbourhood first, or it aliases.
+        # warpAffine takes one bilinear sample a pixel: shrink the neighbourhood first, or
+        # it aliases.
         factor = crop_px / side
         inverse = cv2.invertAffineTransform(matrix)
         corners = np.array([[0, 0], [crop_px, 0], [0, crop_px], [crop_px, crop_px]], np.float64)

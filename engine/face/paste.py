@@ -1,4 +1,6 @@
-"""Pastes the re-synced crop back at the frame's own resolution: soft edge, matched colour, and the source kept where nothing changed."""
+"""Pastes the re-synced crop back at the frame's own resolution: soft edge, matched colour, and the
+source kept where nothing changed.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def _skin_weight(crop_px: int) -> Mask:
 
 
 def match_colour(edit: NDArray[np.float32], source: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Move the slow colour differences of `edit` (S, S, 3) to those of `source`, judged outside the mouth."""
+    """Move the slow colour differences of `edit` (S, S, 3) to those of `source`, judged outside the
+    mouth.
+    """
     size = edit.shape[0]
     small = size // 8
     weight = cv2.resize(_skin_weight(size), (small, small), interpolation=cv2.INTER_AREA)
@@ -51,7 +55,9 @@ def match_colour(edit: NDArray[np.float32], source: NDArray[np.float32]) -> NDAr
 
 
 def edit_mask(edit: NDArray[np.float32], source: NDArray[np.float32]) -> Mask:
-    """How much of the edit to show at each crop pixel, (S, S) 0..1: the region, less what the edit left as it was."""
+    """How much of the edit to show at each crop pixel, (S, S) 0..1: the region, less what the edit
+    left as it was.
+    """
     change = np.abs(edit - source).max(-1)
     change = cv2.GaussianBlur(change, (0, 0), edit.shape[0] / 40)
     shown = np.clip((change - UNCHANGED) / (CHANGED - UNCHANGED), 0, 1)
@@ -70,7 +76,8 @@ def paste(
         transform: frame pixels to crop units.
         alpha: 0..1, fades an edit in or out as a face comes and goes.
     Returns:
-        the new frame, and the mask float32 (H, W): 0 exactly where the frame is the source, bit for bit.
+        the new frame, and the mask float32 (H, W): 0 exactly where the frame is the source, bit for
+        bit.
     """
     size = crop.shape[0]
     source = crop.astype(np.float32)

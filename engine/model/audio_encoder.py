@@ -1,6 +1,7 @@
 """The audio encoder: the log-mel window of a video frame -> sound tokens and a lip pose.
 
-Columns that have not been heard yet carry a learned vector, in training exactly as live. The lip pose becomes one more token, so
+Columns that have not been heard yet carry a learned vector, in training exactly as live. The lip
+pose becomes one more token, so
 that the denoiser can be driven by a pose alone (any picture of a mouth has one) or by sound alone.
 """
 

@@ -1,6 +1,7 @@
 """The autoencoder: aligned crop <-> latent, 8 times smaller, 16 channels.
 
-Convolutions and ReLU only (no normalisation layer), so that both halves quantise to symmetric int8 and parse in TensorRT.
+Convolutions and ReLU only (no normalisation layer), so that both halves quantise to symmetric int8
+and parse in TensorRT.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
-"""The denoiser: a Diffusion Transformer over a window of frames, each with a noise level of its own.
+"""The denoiser: a Diffusion Transformer over a window of frames, each with a noise level of its
+own.
 
-It edits without a mask: the source latent is concatenated to the noisy latent, and what is predicted is the edit x0 - z, so that identity is
-the starting point and only the mouth must be learned. Guidance is an input (strength and a Gaussian at the mouth), not a second pass.
+It edits without a mask: the source latent is concatenated to the noisy latent, and what is
+predicted is the edit x0 - z, so that identity is
+the starting point and only the mouth must be learned. Guidance is an input (strength and a Gaussian
+at the mouth), not a second pass.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class DenoiserConfig:
-    """Sizes of the transformer; `grid` is the latent's side, tokens are patch x patch latent pixels."""
+    """Sizes of the transformer; `grid` is the latent's side, tokens are patch x patch latent
+    pixels.
+    """
 
     width: int = 192
     depth: int = 6
@@ -43,7 +48,8 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 
 
 class Conditioner(nn.Module):
-    """Sound features and lip pose -> the tokens the denoiser attends to: [pose, sound 1..K], all `width` wide.
+    """Sound features and lip pose -> the tokens the denoiser attends to: [pose, sound 1..K], all
+    `width` wide.
 
     Learned null tokens stand in for a pose or a sound that is dropped in training, or absent.
     """
@@ -192,7 +198,7 @@ class Denoiser(nn.Module):
         Returns:
             x0 (B, L, 16, h, w), the estimate of the clean, re-synced latents.
         """
-        b, slots, _, h, w = x.shape
+        slots, h, w = x.shape[1], x.shape[3], x.shape[4]
         p = self.config.patch
         gaussian = self._mouth_map(mouth, h // p, w // p)
         guided = strength[:, None, None, None] * gaussian

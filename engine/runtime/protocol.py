@@ -49,7 +49,8 @@ class Manifest:
         """Read and check a weights folder.
 
         Raises:
-            WeightsError: no manifest, an unknown format, or a file that is missing or whose hash differs.
+            WeightsError: no manifest, an unknown format, or a file that is missing or whose hash
+                differs.
         """
         path = folder / "manifest.json"
         try:
@@ -88,6 +89,8 @@ class Manifest:
             )
 
     def path(self, graph: str, variant: str) -> Path:
-        """File of `graph` in `variant`, falling back to fp32 where the variant has no file of its own."""
+        """File of `graph` in `variant`, falling back to fp32 where the variant has no file of its
+        own.
+        """
         files = self.files.get(variant, {})
         return self.folder / (files.get(graph) or self.files["fp32"][graph])

@@ -1,0 +1,5 @@
+"""`omnisync export`: checkpoints -> the weights folder."""
+
+from export.weights import main
+
+__all__ = ["main"]

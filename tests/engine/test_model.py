@@ -1,0 +1,93 @@
+"""The torch networks: they start as the identity edit, obey their inputs, and refuse nothing that
+the queue hands them.
+"""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from engine.model.audio_encoder import AudioEncoder  # noqa: E402
+from engine.model.autoencoder import Autoencoder  # noqa: E402
+from engine.model.dit import Conditioner, Denoiser, DenoiserConfig  # noqa: E402
+
+pytestmark = pytest.mark.torch
+SMALL = DenoiserConfig(width=48, depth=2, heads=2, grid=8)
+
+
+def inputs(slots: int = 3, batch: int = 2) -> list[torch.Tensor]:
+    torch.manual_seed(0)
+    shape = (batch, slots, 16, 8, 8)
+    return [
+        torch.randn(shape),
+        torch.randn(shape),
+        torch.linspace(0.3, 0.85, slots).expand(batch, slots),
+        torch.randn(batch, slots, 5, 48),
+        torch.ones(batch),
+        torch.full((batch, 2), 0.5),
+    ]
+
+
+def test_an_untrained_denoiser_returns_the_source() -> None:
+    x, z, *rest = inputs()
+    assert torch.equal(Denoiser(SMALL)(x, z, *rest), z)
+
+
+@pytest.fixture
+def trained() -> Denoiser:
+    torch.manual_seed(1)
+    model = Denoiser(SMALL).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    return model
+
+
+@pytest.mark.parametrize("which", range(6))
+def test_every_input_matters(trained: Denoiser, which: int) -> None:
+    given = inputs()
+    changed = [t.clone() for t in given]
+    changed[which] = changed[which] + 0.3 * torch.randn_like(changed[which])
+    with torch.no_grad():
+        assert (trained(*given) - trained(*changed)).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3, 4])
+def test_windows_of_any_size_and_streams_do_not_mix(trained: Denoiser, slots: int) -> None:
+    given = inputs(slots)
+    with torch.no_grad():
+        both = trained(*given)
+        alone = trained(*[t[:1] for t in given])
+    assert both.shape == given[0].shape
+    assert torch.allclose(both[:1], alone, atol=1e-5)
+
+
+def test_dropped_sound_and_pose_carry_no_information() -> None:
+    conditioner = Conditioner(SMALL)
+    sound, pose = torch.randn(3, 4, 192), torch.randn(3, 10)
+    nothing = torch.zeros(3, dtype=torch.bool)
+    tokens = conditioner(sound, pose, nothing, nothing)
+    assert torch.equal(tokens[0], tokens[1])
+    assert not torch.equal(conditioner(sound, pose)[0], conditioner(sound, pose)[1])
+
+
+def test_what_is_not_heard_does_not_matter() -> None:
+    torch.manual_seed(0)
+    audio = AudioEncoder().eval()
+    mel, heard = torch.randn(2, 80, 32), torch.ones(2, 32)
+    heard[:, 20:] = 0
+    other = mel.clone()
+    other[:, :, 20:] += 5.0
+    with torch.no_grad():
+        assert torch.equal(audio(mel, heard)[1], audio(other, heard)[1])
+        assert not torch.equal(audio(mel, heard)[1], audio(mel, torch.ones(2, 32))[1])
+
+
+def test_the_autoencoder_keeps_shapes_and_scale() -> None:
+    model = Autoencoder()
+    crop = torch.rand(2, 3, 64, 64) * 2 - 1
+    z = model.encoder(crop)
+    assert z.shape == (2, 16, 8, 8)
+    assert model.decoder(z).shape == crop.shape
+    before = model.decoder(z)
+    model.set_scale(2.0)
+    assert torch.allclose(model.encoder(crop), z / 2)
+    assert torch.allclose(model.decoder(model.encoder(crop)), before, atol=1e-5)

@@ -1,0 +1,195 @@
+"""One stream through the shipped weights: order, delay, what is touched and what is not, and that
+sound moves the mouth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from engine import EngineError, LipSyncEngine, LipSyncStream, RuntimeUnavailableError, WeightsError
+from engine.audio import SAMPLES_PER_FRAME
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def engine() -> LipSyncEngine:
+    return LipSyncEngine.load()
+
+
+@pytest.fixture(scope="module")
+def face() -> np.ndarray:
+    picture = cv2.imread(str(HERE / "rendered_head.jpg"))
+    return np.ascontiguousarray(picture[:, :, ::-1])
+
+
+def voice(frames: int, seed: int = 0) -> np.ndarray:
+    """Bursts of a vowel-like sound, 0.24 s on and 0.24 s off, int16."""
+    t = np.arange(frames * SAMPLES_PER_FRAME) / 16_000
+    pulses = ((t * (110 + 15 * seed)) % 1.0 < 0.1).astype(float) - 0.1
+    kernel = np.exp(-np.arange(200) / 30) * np.cos(2 * np.pi * 700 * np.arange(200) / 16_000)
+    vowel = np.convolve(pulses, kernel)[: len(t)]
+    return (9000 * vowel * ((t * 1000) % 480 < 240)).astype(np.int16)
+
+
+def run(stream: LipSyncStream, face: np.ndarray, pcm: np.ndarray, frames: int) -> list[np.ndarray]:
+    out = []
+    for i in range(frames):
+        stream.push_audio(pcm[i * SAMPLES_PER_FRAME : (i + 1) * SAMPLES_PER_FRAME])
+        out += stream.push_frame(face)
+    out += stream.flush()
+    return [f.rgb for f in out]
+
+
+def test_every_frame_comes_out_once_in_order_two_ticks_later(
+    engine: LipSyncEngine, face: np.ndarray
+) -> None:
+    stream = engine.open_stream()
+    pcm = voice(8)
+    indices = []
+    for i in range(8):
+        stream.push_audio(pcm[i * SAMPLES_PER_FRAME : (i + 1) * SAMPLES_PER_FRAME])
+        frames = stream.push_frame(face)
+        assert len(frames) == (1 if i >= 2 else 0)
+        indices += [f.index for f in frames]
+    assert engine.facts.look_ahead_ms == 80
+    indices += [f.index for f in stream.flush()]
+    assert indices == list(range(8))
+    assert stream.frames_pushed == 0
+
+
+def test_outside_the_mask_nothing_changes_and_inside_something_does(
+    engine: LipSyncEngine, face: np.ndarray
+) -> None:
+    stream = engine.open_stream()
+    changed = 0
+    for i in range(12):
+        stream.push_audio(voice(12)[i * SAMPLES_PER_FRAME : (i + 1) * SAMPLES_PER_FRAME])
+        for frame in stream.push_frame(face):
+            assert frame.face_found and frame.mask is not None
+            assert frame.mask.shape == face.shape[:2]
+            assert (frame.rgb[frame.mask == 0] == face[frame.mask == 0]).all()
+            assert frame.mask.mean() < 0.35
+            changed += int((frame.rgb != face).any(-1).sum())
+    assert changed > 1000
+
+
+def test_the_voice_moves_the_mouth_and_the_same_voice_moves_it_the_same(
+    engine: LipSyncEngine, face: np.ndarray
+) -> None:
+    speech = run(engine.open_stream(), face, voice(20), 20)
+    again = run(engine.open_stream(), face, voice(20), 20)
+    silence = run(engine.open_stream(), face, np.zeros(20 * SAMPLES_PER_FRAME, np.int16), 20)
+    assert all((a == b).all() for a, b in zip(speech, again, strict=True))
+    moving = np.std(np.stack(speech[8:]).astype(float), axis=0).max()
+    still = np.std(np.stack(silence[8:]).astype(float), axis=0).max()
+    assert moving > 12
+    assert still < moving / 3
+
+
+def test_chunks_of_sound_do_not_matter(engine: LipSyncEngine, face: np.ndarray) -> None:
+    pcm = voice(6)
+    whole, split = engine.open_stream(), engine.open_stream()
+    for i in range(6):
+        piece = pcm[i * SAMPLES_PER_FRAME : (i + 1) * SAMPLES_PER_FRAME]
+        whole.push_audio(piece)
+        for part in np.array_split(piece, 4):
+            split.push_audio(part)
+        a, b = whole.push_frame(face), split.push_frame(face)
+        assert len(a) == len(b)
+        assert all(np.abs(p.rgb.astype(int) - q.rgb).max() <= 1 for p, q in zip(a, b, strict=True))
+
+
+def test_strength_is_live(engine: LipSyncEngine, face: np.ndarray) -> None:
+    soft = np.stack(run(engine.open_stream(strength=0.0), face, voice(16), 16)).astype(float)
+    strong = np.stack(run(engine.open_stream(strength=2.0), face, voice(16), 16)).astype(float)
+    assert np.abs(strong - soft).max() > 8
+
+
+def test_bypass_passes_frames_untouched_with_the_same_delay(
+    engine: LipSyncEngine, face: np.ndarray
+) -> None:
+    stream = engine.open_stream()
+    stream.bypass = True
+    out = []
+    for _ in range(5):
+        out += stream.push_frame(face)
+    assert [f.index for f in out] == [0, 1, 2]
+    assert all(f.mask is None and (f.rgb == face).all() for f in out)
+
+
+def test_without_a_face_frames_pass_through(engine: LipSyncEngine) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    stream = engine.open_stream()
+    out = [f for _ in range(5) for f in stream.push_frame(noise)]
+    assert len(out) == 3
+    assert all(f.mask is None and not f.face_found and (f.rgb == noise).all() for f in out)
+
+
+def test_a_box_by_hand_edits_what_no_detector_finds(engine: LipSyncEngine) -> None:
+    drawing = np.full((240, 320, 3), 200, np.uint8)
+    cv2.ellipse(drawing, (160, 120), (70, 95), 0, 0, 360, (240, 200, 160), -1)
+    cv2.ellipse(drawing, (160, 165), (28, 6), 0, 0, 360, (160, 40, 60), -1)
+    stream = engine.open_stream(face_box=(90, 25, 140, 190))
+    stream.push_audio(voice(12))
+    out = [f for _ in range(10) for f in stream.push_frame(drawing)]
+    assert all(f.face_found and f.mask is not None for f in out)
+    assert any((f.rgb != drawing).any() for f in out)
+
+
+def test_windows_of_two_streams_share_one_call(engine: LipSyncEngine, face: np.ndarray) -> None:
+    alone, one, two = engine.open_stream(), engine.open_stream(), engine.open_stream(strength=2.0)
+    pcm = voice(6)
+    for i in range(6):
+        piece = pcm[i * SAMPLES_PER_FRAME : (i + 1) * SAMPLES_PER_FRAME]
+        for stream in (alone, one, two):
+            stream.push_audio(piece)
+        expected = alone.push_frame(face)
+        first, second = one.prepare(face), two.prepare(np.ascontiguousarray(face[:, ::-1]))
+        assert first is not None and second is not None
+        x0 = engine.denoise([first, second])
+        shared = one.finish(x0[0])
+        two.finish(x0[1])
+        for a, b in zip(expected, shared, strict=True):
+            assert np.abs(a.rgb.astype(int) - b.rgb).max() <= 1
+
+
+@pytest.fixture
+def stream(engine: LipSyncEngine) -> Iterator[LipSyncStream]:
+    stream = engine.open_stream()
+    yield stream
+    stream.close()
+
+
+def test_wrong_shapes_are_named(stream: LipSyncStream) -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        stream.push_frame(np.zeros((10, 10), np.uint8))
+    with pytest.raises(ValueError, match="int16"):
+        stream.push_audio(np.zeros(100, np.float32))  # type: ignore[arg-type]
+
+
+def test_bad_loads_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="is missing"):
+        LipSyncEngine.load(tmp_path)
+    with pytest.raises(RuntimeUnavailableError, match="not known"):
+        LipSyncEngine.load(runtime="abacus")
+    with pytest.raises(RuntimeUnavailableError, match="variant"):
+        LipSyncEngine.load(runtime="onnxruntime:int1")
+    with pytest.raises(EngineError, match="choose one of"):
+        LipSyncEngine.load(slots=9)
+
+
+def test_damaged_weights_are_refused(tmp_path: Path) -> None:
+    weights = Path(LipSyncEngine.load.__func__.__globals__["WEIGHTS"])
+    for file in weights.iterdir():
+        if file.is_file():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    broken = tmp_path / "decoder.onnx"
+    broken.write_bytes(broken.read_bytes()[:-10])
+    with pytest.raises(WeightsError, match="does not match its hash"):
+        LipSyncEngine.load(tmp_path)

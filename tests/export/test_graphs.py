@@ -1,0 +1,57 @@
+"""Exported graphs compute what torch does, for every window size and batch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+import onnxruntime  # noqa: E402
+
+from engine.model.audio_encoder import AudioEncoder  # noqa: E402
+from engine.model.autoencoder import Autoencoder  # noqa: E402
+from engine.model.dit import Denoiser  # noqa: E402
+from export.graphs import graphs  # noqa: E402
+from export.onnx_files import export_graph  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def networks() -> tuple[Autoencoder, AudioEncoder, Denoiser]:
+    torch.manual_seed(0)
+    denoiser = Denoiser()
+    for parameter in (denoiser.out.weight, denoiser.adaln.weight):
+        torch.nn.init.normal_(parameter, std=0.02)
+    return Autoencoder().eval(), AudioEncoder().eval(), denoiser.eval()
+
+
+@pytest.mark.parametrize("name", ["encoder", "audio", "denoiser", "decoder"])
+def test_parity(
+    name: str, networks: tuple[Autoencoder, AudioEncoder, Denoiser], tmp_path: Path
+) -> None:
+    assert export_graph(name, graphs(*networks)[name], tmp_path / f"{name}.onnx") < 1e-4
+
+
+@pytest.mark.parametrize(("batch", "slots"), [(1, 1), (1, 2), (3, 4)])
+def test_the_denoiser_takes_any_window(
+    batch: int, slots: int, networks: tuple[Autoencoder, AudioEncoder, Denoiser], tmp_path: Path
+) -> None:
+    path = tmp_path / "denoiser.onnx"
+    export_graph("denoiser", graphs(*networks)["denoiser"], path)
+    shape = (batch, slots, 16, 16, 16)
+    given = {
+        "x": torch.randn(shape),
+        "z": torch.randn(shape),
+        "level": torch.rand(batch, slots),
+        "tokens": torch.randn(batch, slots, 5, 192),
+        "strength": torch.rand(batch),
+        "mouth": torch.rand(batch, 2),
+    }
+    with torch.no_grad():
+        expected = networks[2](*given.values()).numpy()
+    session = onnxruntime.InferenceSession(str(path))
+    got = session.run(None, {k: v.numpy() for k, v in given.items()})[0]
+    np.testing.assert_allclose(got, expected, atol=2e-4)

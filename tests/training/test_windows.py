@@ -1,0 +1,79 @@
+"""Training windows run as the live queue does: the entry from the source, sound heard by age, pairs
+by level.
+"""
+
+from dataclasses import replace
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from engine.audio import COLUMNS_PER_FRAME, MEL_COLUMNS, PAST  # noqa: E402
+from training.latents import Tracks  # noqa: E402
+from training.sound import SoundTable, heard_mask  # noqa: E402
+from training.windows import WindowConfig, WindowSampler  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+def sampler(**changes: object) -> WindowSampler:
+    """Tracks whose latents say what they are: track 0 is 1 everywhere, track 1 is -1."""
+    latents = torch.ones(2, 2, 30, 16, 4, 4)
+    latents[:, 1] = -1
+    tracks = {
+        "portraits": Tracks(latents.half(), [["a", "a"]] * 2, torch.zeros(2, 2, dtype=torch.long))
+    }
+    table = SoundTable(
+        torch.zeros(30, 80, 32).half(), torch.zeros(30, 10), torch.zeros(30), {"a": 0}
+    )
+    config = replace(
+        WindowConfig(),
+        share=(("portraits", 1.0),),
+        slots=((3, 1.0),),
+        free_levels=0.0,
+        level_jitter=0.0,
+        **changes,
+    )
+    return WindowSampler(tracks, table, config, seed=0)
+
+
+def test_the_entry_slot_carries_the_source_under_noise() -> None:
+    window = sampler(entry_share=1.0, same_mouth=0.0, edge_share=0.0).draw(64)
+    t = window.level[:, -1]
+    assert t.min() == pytest.approx(0.85, abs=1e-3)
+    content = window.x[:, -1].mean((1, 2, 3))
+    eps = (window.x[:, -1] - (1 - t)[:, None, None, None] * window.source[:, -1]) / t[
+        :, None, None, None
+    ]
+    assert eps.std().item() == pytest.approx(1.0, abs=0.05)
+    agreement = (content * window.source[:, -1, 0, 0, 0]).mean()
+    assert agreement.item() == pytest.approx(0.15, abs=0.03)
+
+
+def test_older_slots_carry_mostly_the_target() -> None:
+    window = sampler(same_mouth=0.0, edge_share=0.0).draw(64)
+    oldest = window.x[:, 0].mean((1, 2, 3)) * window.target[:, 0, 0, 0, 0]
+    assert oldest.mean().item() > 0.4
+
+
+def test_one_eps_is_shared_by_the_slots_of_a_window() -> None:
+    window = sampler(entry_share=0.0, same_mouth=1.0, edge_share=0.0).draw(4)
+    t = window.level[:, :, None, None, None]
+    eps = (window.x - (1 - t) * window.target) / t
+    assert torch.allclose(eps[:, 0], eps[:, 1], atol=1e-3)
+    assert not torch.allclose(eps[0], eps[1], atol=1e-1)
+
+
+def test_a_slot_hears_as_far_as_its_age_lets_it() -> None:
+    heard = heard_mask(torch.tensor([0, 1, 2, 3]))
+    assert heard.sum(1).tolist() == [PAST + 1 + COLUMNS_PER_FRAME * age for age in range(4)]
+    assert heard.shape == (4, MEL_COLUMNS)
+
+
+def test_pairs_share_the_clip_and_differ_in_the_mouth() -> None:
+    window = sampler(same_mouth=0.0).draw(32)
+    assert (window.target * window.source).max().item() == -1.0
+
+
+def test_draws_are_seeded() -> None:
+    assert torch.equal(sampler().draw(8).x, sampler().draw(8).x)
