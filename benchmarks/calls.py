@@ -1,0 +1,156 @@
+"""One call under measurement: what the receiver saw, what the server counted, what both cost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from .browser import Period, call, chromium
+from .figures import ages_ms, first_synced_ms, new_pictures
+from .material import Material
+from .processes import Running, browser_cpu_s, cpu_s
+from .scrape import Buckets, Scrape, gained, scrape
+
+COUNTED = {
+    "in": "received",
+    "dropped": "not used",
+    "out": "synced",
+    "passed_through": "passed through",
+    "repeated": "repeated",
+    "skipped": "skipped",
+    "stale": "camera frame again",
+}
+RELEASED = ("out", "passed_through", "repeated")
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What is called. `counts`: it is the product, with /metrics."""
+
+    name: str
+    server: Running
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFigures:
+    """What the server's /metrics gained in the period. rates: per second, keys of COUNTED."""
+
+    rates: dict[str, float]
+    stages: dict[str, Buckets]  # seconds
+    face_found: bool
+
+    @property
+    def not_new_share(self) -> float | None:
+        """Repeated and passed-through pictures among all that left."""
+        released = sum(self.rates[kind] for kind in RELEASED)
+        return 1 - self.rates["out"] / released if released else None
+
+
+@dataclass(frozen=True, slots=True)
+class CallFigures:
+    """One measured call. cpu: percent of one core, None where the system does not tell."""
+
+    side: str
+    period: Period
+    connect_ms: float | None
+    first_ms: float | None  # from connected to the first picture, of the product: synced picture
+    ages_ms: list[float]
+    server_cpu: float | None
+    browser_cpu: float | None
+    server: ServerFigures | None
+
+    @property
+    def shown_fps(self) -> float:
+        return self.period.presented / self.period.length_s
+
+    @property
+    def new_fps(self) -> float:
+        """Pictures that carried another stamp than the one shown before."""
+        return len(new_pictures(self.period.shown)) / self.period.length_s
+
+    @property
+    def new_synced_fps(self) -> float | None:
+        """Of those, the synced ones: as if every passed-through picture had been among them."""
+        if self.server is None:
+            return None
+        return max(0.0, self.new_fps - self.server.rates["passed_through"])
+
+    @property
+    def unreadable(self) -> int:
+        return sum(picture.stamp is None for picture in self.period.shown)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    at_s: float
+    server_cpu_s: float | None
+    browser_cpu_s: float | None
+    metrics: Scrape | None
+
+    @classmethod
+    def of(cls, side: Side) -> "_Reading":
+        metrics = scrape(side.server.url) if side.counts else None
+        return cls(monotonic(), cpu_s(side.server.pid), browser_cpu_s(), metrics)
+
+
+def measure_call(
+    side: Side, material: Material, *, warm_up_s: float, seconds: float, devices: bool = False
+) -> CallFigures:
+    """Calls with a browser of its own, waits, then measures. Raises BenchError."""
+    with (
+        chromium(material, devices=devices) as browser,
+        call(browser, side.server.url, material) as page,
+    ):
+        connect_ms = page.start(devices=devices)
+        page.wait(warm_up_s)
+        page.begin()
+        before = _Reading.of(side)
+        page.wait(seconds)
+        period, after = page.take(), _Reading.of(side)
+        return _figures(side, period, connect_ms, before, after)
+
+
+def _figures(
+    side: Side, period: Period, connect_ms: float | None, before: _Reading, after: _Reading
+) -> CallFigures:
+    told = [message for message in period.messages if message["type"] == "stats"]
+    passed_first = told[0]["passed_through"] if told else 0
+    return CallFigures(
+        side=side.name,
+        period=period,
+        connect_ms=connect_ms,
+        first_ms=first_synced_ms(period.opening, period.connected_ms, passed_first),
+        ages_ms=ages_ms(period.shown),
+        server_cpu=_share(before, after, lambda reading: reading.server_cpu_s),
+        browser_cpu=_share(before, after, lambda reading: reading.browser_cpu_s),
+        server=server_figures(before.metrics, after.metrics, bool(told and told[-1]["face_found"])),
+    )
+
+
+def _share(
+    before: _Reading, after: _Reading, read: Callable[[_Reading], float | None]
+) -> float | None:
+    first, last = read(before), read(after)
+    if first is None or last is None:
+        return None
+    return 100 * (last - first) / (after.at_s - before.at_s)
+
+
+def server_figures(
+    before: Scrape | None, after: Scrape | None, face_found: bool
+) -> ServerFigures | None:
+    if before is None or after is None:
+        return None
+    passed_s = after.at_s - before.at_s
+
+    def rate(stage: str) -> float:
+        name = "frames_total"
+        return (after.value(name, stage=stage) - before.value(name, stage=stage)) / passed_s
+
+    name = "stage_seconds"
+    stages = after.label_values(f"{name}_bucket", "stage")
+    return ServerFigures(
+        {stage: rate(stage) for stage in COUNTED},
+        {s: gained(before.buckets(name, stage=s), after.buckets(name, stage=s)) for s in stages},
+        face_found,
+    )
