@@ -38,6 +38,7 @@ MAX_DELAY_S = 0.4  # a machine that needs more repeats pictures instead
 MAX_SOUND_SLOTS = 50
 MAX_SOUND_LAG_S = 0.5  # a sender that is further behind leaves sound out, not to lag for ever
 MAX_PICTURES = 32
+MAX_PICTURE_LAG_S = 0.1  # a sender that is further behind goes on with the newest picture due
 
 
 class Kind(Enum):
@@ -169,7 +170,10 @@ class Pacer(Generic[Picture]):
             return
         self._pictures[slot] = (picture, kind)
         while len(self._pictures) > MAX_PICTURES:
-            del self._pictures[min(self._pictures)]
+            oldest = min(self._pictures)
+            del self._pictures[oldest]
+            self._next_slot = max(self._next_slot, oldest + 1)
+            self.too_late += 1
         self._changed()
 
     def give_up(self, slot: int) -> None:
@@ -223,6 +227,8 @@ class Pacer(Generic[Picture]):
     def take_picture(self, now: float) -> Out[Picture] | None:
         """The next picture if due: the slot's own, or the last one again."""
         due = self.picture_due()
+        if due is not None and now - due > MAX_PICTURE_LAG_S:
+            self._skip_pictures(now)
         while due is not None and now >= due:
             media_s = self._next_slot / FPS
             own = self._pictures.pop(self._next_slot, None)
@@ -236,3 +242,18 @@ class Pacer(Generic[Picture]):
                 return Out(media_s, self._last, Kind.REPEATED)
             due = self.picture_due()
         return None
+
+    def _skip_pictures(self, now: float) -> None:
+        """Goes on with the newest picture that is due and whose sound has come up."""
+        come_up = [
+            slot
+            for slot, picture in self._pictures.items()
+            if picture is not None
+            and self.clock.release(slot / FPS) <= now
+            and self._next_chunk >= slot * CHUNKS
+        ]
+        newest = max(come_up, default=self._next_slot)
+        for slot in [s for s in self._pictures if s < newest]:
+            del self._pictures[slot]
+            self.too_late += 1
+        self._next_slot = max(self._next_slot, newest)
