@@ -32,7 +32,9 @@ export class PictureWatch {
 export async function watchBeeps(stream) {
   await new Promise((done) => setTimeout(done, SETTLE_MS));
   const context = new AudioContext({ latencyHint: "interactive" });
-  await context.audioWorklet.addModule("/bench/beeps.js");
+  // By way of a blob: Playwright answers what the page asks for, but not what a worklet does.
+  const module = URL.createObjectURL(await (await fetch("/bench/beeps.js")).blob());
+  await context.audioWorklet.addModule(module);
   const source = context.createMediaStreamSource(new MediaStream(stream.getAudioTracks()));
   const gate = new AudioWorkletNode(context, "beeps", { processorOptions: { quietS: QUIET_S } });
   const beeps = [];
