@@ -7,7 +7,7 @@ from time import monotonic
 from .browser import Period, call, chromium
 from .figures import ages_ms, first_synced_ms, new_pictures
 from .material import Material
-from .processes import Running, browser_cpu_s, cpu_s
+from .processes import Running, browser_cpu_s, cpu_s, machine_busy_s
 from .scrape import Buckets, Scrape, gained, scrape
 
 COUNTED = {
@@ -57,6 +57,7 @@ class CallFigures:
     ages_ms: list[float]
     server_cpu: float | None
     browser_cpu: float | None
+    other_cpu: float | None  # everything else on the machine
     server: ServerFigures | None
 
     @property
@@ -85,12 +86,13 @@ class _Reading:
     at_s: float
     server_cpu_s: float | None
     browser_cpu_s: float | None
+    machine_s: float | None
     metrics: Scrape | None
 
     @classmethod
     def of(cls, side: Side) -> "_Reading":
         metrics = scrape(side.server.url) if side.counts else None
-        return cls(monotonic(), cpu_s(side.server.pid), browser_cpu_s(), metrics)
+        return cls(monotonic(), cpu_s(side.server.pid), browser_cpu_s(), machine_busy_s(), metrics)
 
 
 def measure_call(
@@ -115,14 +117,18 @@ def _figures(
 ) -> CallFigures:
     told = [message for message in period.messages if message["type"] == "stats"]
     passed_first = told[0]["passed_through"] if told else 0
+    server_cpu = _share(before, after, lambda reading: reading.server_cpu_s)
+    browser_cpu = _share(before, after, lambda reading: reading.browser_cpu_s)
+    all_cpu = _share(before, after, lambda reading: reading.machine_s)
     return CallFigures(
         side=side.name,
         period=period,
         connect_ms=connect_ms,
         first_ms=first_synced_ms(period.opening, period.connected_ms, passed_first),
         ages_ms=ages_ms(period.shown),
-        server_cpu=_share(before, after, lambda reading: reading.server_cpu_s),
-        browser_cpu=_share(before, after, lambda reading: reading.browser_cpu_s),
+        server_cpu=server_cpu,
+        browser_cpu=browser_cpu,
+        other_cpu=None if all_cpu is None else all_cpu - (server_cpu or 0) - (browser_cpu or 0),
         server=server_figures(before.metrics, after.metrics, bool(told and told[-1]["face_found"])),
     )
 

@@ -150,6 +150,16 @@ def _is_ours(pid: int, stats: dict[int, _Stat]) -> bool:
     return pid == os.getpid()
 
 
+def machine_busy_s() -> float | None:
+    """Processor seconds that everything on this machine has used so far, over all cores."""
+    try:
+        fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    except OSError:
+        return None
+    user, nice, system, _idle, _waiting, interrupts, soft, stolen = map(int, fields)
+    return (user + nice + system + interrupts + soft + stolen) / os.sysconf("SC_CLK_TCK")
+
+
 def resident_bytes(pid: int) -> int | None:
     """Resident memory; None where the process is gone or there is no /proc."""
     try:

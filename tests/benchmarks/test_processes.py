@@ -54,3 +54,9 @@ def test_cpu_time_and_memory_of_a_process() -> None:
 @needs_proc
 def test_only_browsers_below_this_process_count() -> None:
     assert processes.browser_cpu_s() == 0
+
+
+@needs_proc
+def test_machine_is_at_least_as_busy_as_one_of_its_processes() -> None:
+    machine, own = processes.machine_busy_s(), processes.cpu_s(os.getpid())
+    assert machine is not None and own is not None and machine > own > 0
