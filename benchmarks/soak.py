@@ -122,7 +122,7 @@ def _worst(memory: Growth | None) -> float | None:
 def _longest(queues: dict[str, Growth | None]) -> float | None:
     """Of the queues' growths the largest, in slots; one is counted in ms of sound."""
     grown = [
-        found.ends / (SLOT_MS if name.endswith("_ms") else 1)
+        found.line_total / (SLOT_MS if name.endswith("_ms") else 1)
         for name, found in queues.items()
         if found is not None
     ]
@@ -160,7 +160,7 @@ def _queue_table(counted: list[Sample], queues: dict[str, Growth | None]) -> Tab
     rows: list[list[str | int | float | None]] = []
     for name, found in queues.items():
         depths = [sample.queues.get(name, 0.0) for sample in counted]
-        gained = found.ends if found else None
+        gained = found.line_total if found else None
         rows.append([name, sum(depths) / len(depths), max(depths), gained])
     return Table("Queues after warm-up", ["queue", "mean", "most", "gained"], rows)
 
