@@ -119,12 +119,15 @@ def _worst(memory: Growth | None) -> float | None:
     return None if memory is None else max(memory.line_total, memory.ends)
 
 
+def _in_slots(name: str, depth: float) -> float:
+    """Sound is counted in ms, the other queues in slots."""
+    return depth / SLOT_MS if name.endswith("_ms") else depth
+
+
 def _longest(queues: dict[str, Growth | None]) -> float | None:
-    """Of the queues' growths the largest, in slots; one is counted in ms of sound."""
+    """Of the queues' growths the largest, in slots."""
     grown = [
-        found.line_total / (SLOT_MS if name.endswith("_ms") else 1)
-        for name, found in queues.items()
-        if found is not None
+        _in_slots(name, found.line_total) for name, found in queues.items() if found is not None
     ]
     return max(grown, default=None)
 
@@ -172,7 +175,8 @@ def _draw(figure: Any, samples: list[Sample], warm_up_s: float) -> None:
     axes.axvline(warm_up_s / 60, linestyle=":")
     axes.set_ylabel("memory, MB")
     for name in sorted({name for sample in samples for name in sample.queues}):
-        below.plot(minutes, [sample.queues.get(name, 0.0) for sample in samples], label=name)
+        depths = [_in_slots(name, sample.queues.get(name, 0.0)) for sample in samples]
+        below.plot(minutes, depths, label=name.removesuffix("_ms"))
     below.set_xlabel("minutes")
-    below.set_ylabel("queue depth")
+    below.set_ylabel("queues, slots of 40 ms")
     below.legend()
