@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 Latent = NDArray[np.float32]
 
-TAU = 0.85  # entry level: how much noise covers the source's own mouth (OmniSync eq. 5)
-LAST_LEVEL = 0.30  # level of the oldest slot before it is finished
+TAU = 0.93  # entry level: how much noise covers the source's own mouth (OmniSync eq. 5)
+LAST_LEVEL = 0.40  # level of the oldest slot before it is finished
 
 
 def level_grid(slots: int, tau: float = TAU, last: float = LAST_LEVEL) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.audio import MEL_COLUMNS, N_MELS
+from engine.flow import level_grid
 from engine.model.audio_encoder import AudioEncoder
 from engine.model.autoencoder import Autoencoder
 from engine.model.dit import Denoiser
@@ -70,7 +71,7 @@ def graphs(autoencoder: Autoencoder, audio: AudioEncoder, denoiser: Denoiser) ->
             {
                 "x": normal(*window),
                 "z": normal(*window),
-                "level": torch.tensor([[0.3, 0.575, 0.85]]).expand(b, slots).contiguous(),
+                "level": torch.from_numpy(level_grid(slots)).expand(b, slots).contiguous(),
                 "tokens": normal(b, slots, 1 + c.sound_tokens, c.width),
                 "strength": torch.ones(b),
                 "mouth": torch.full((b, 2), 0.5),

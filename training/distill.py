@@ -90,14 +90,15 @@ def main(argv: list[str] | None = None) -> int:
         for group in optimiser.param_groups:
             group["lr"] = args.rate * min(1.0, (step + 1) / 100) * (1 - done) ** 0.7 + 2e-6
         window = sampler.draw(args.batch)
-        mouth = jittered_mouth(args.batch)
-        strength = STRONGEST * torch.rand(args.batch) * (torch.rand(args.batch) < 0.75)
+        count = len(window.level)
+        mouth = jittered_mouth(count)
+        strength = STRONGEST * torch.rand(count) * (torch.rand(count) < 0.75)
         with torch.autocast("cpu", torch.bfloat16):
             state = torch.get_rng_state()
             with torch.no_grad():
                 inputs = (window.x, window.source, window.level)
                 tokens = conditioning.tokens(teacher, window)
-                none = torch.zeros(args.batch)
+                none = torch.zeros(count)
                 true = teacher(*inputs, tokens, none, mouth).float()
                 null_window = conditioning.null_tokens(teacher, window)
                 null = teacher(*inputs, null_window, none, mouth).float()

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import LipSyncEngine
-from engine.audio import SAMPLES_PER_FRAME
+from engine.audio import SAMPLES_PER_FRAME, SoundRing
 from training.drives import Drive, load_sound, make_drive
 from training.grid import read_frames
-from training.lip_pose import opening
+from training.lip_pose import PoseBasis, opening
 from training.splits import data_dir
 from training.sync_figures import Judged, SyncFigures, correlation, pooled
 
@@ -58,9 +58,23 @@ def resync(
     return np.stack([f.rgb for f in out])
 
 
+def heard_opening(engine: LipSyncEngine, drive: Drive, basis: PoseBasis) -> NDArray[np.float32]:
+    """The opening that the audio encoder alone predicts, (T,): the ceiling for any picture."""
+    ring = SoundRing(seconds=len(drive.pcm) / 16_000 + 1)
+    ahead = engine.facts.slots  # a frame leaves when this many frames of sound are in
+    windows = []
+    for t in range(len(drive.opening) + ahead - 1):
+        ring.push(drive.pcm[t * SAMPLES_PER_FRAME : (t + 1) * SAMPLES_PER_FRAME])
+        if t >= ahead - 1:
+            windows.append(ring.window(t - ahead + 1))
+    mel, heard = np.stack([m for m, _ in windows]), np.stack([h for _, h in windows])
+    return basis.opening_of(engine.lip_pose(mel, heard))
+
+
 def render(args: argparse.Namespace) -> int:
     engine = LipSyncEngine.load(args.weights, slots=args.slots)
     sound = load_sound(args.data / "sound.npz")
+    basis = PoseBasis.load(args.data / "pose_basis.npz")
     args.output.mkdir(parents=True, exist_ok=True)
     for name, paths in picture_sets().items():
         for k, path in enumerate(paths):
@@ -73,6 +87,7 @@ def render(args: argparse.Namespace) -> int:
                 args.output / f"{name}_{k}.drive.npz",
                 opening=drive.opening,
                 loudness=drive.loudness,
+                heard=heard_opening(engine, drive, basis),
             )
             print(f"{name} {path.name}: {len(result)} frames", flush=True)
     return 0
@@ -82,34 +97,48 @@ def _opening_of(path: Path) -> NDArray[np.float64]:
     return opening(np.load(path)["points"]).astype(np.float64)
 
 
+def _beside(judged: list[Judged], tracks: list[NDArray[np.float64]]) -> float:
+    """Pooled r of other tracks against the same truths."""
+    return pooled([Judged(t, j.truth, j.source) for t, j in zip(tracks, judged, strict=True)]).r
+
+
 def score(args: argparse.Namespace) -> int:
     labels = args.output / "labels"
     report: dict[str, dict[str, object]] = {}
-    for name in ("speaker", "strangers"):
-        judged, flaps, shuffled = [], [], []
-        drives = sorted(args.output.glob(f"{name}_*.drive.npz"))
-        for path in drives:
+    for name in picture_sets():
+        judged, loudness, heard = [], [], []
+        for path in sorted(args.output.glob(f"{name}_*.drive.npz")):
             stem = path.name.removesuffix(".drive.npz")
             drive = np.load(path)
             output = _opening_of(labels / f"{stem}.npz")
-            truth, loudness = drive["opening"][: len(output)], drive["loudness"][: len(output)]
+            count = len(output)
             source = _opening_of(labels / f"{stem}_source.npz")
-            judged.append(Judged(output, truth, source[there_and_back(len(source), len(output))]))
-            flaps.append(Judged(loudness, truth, judged[-1].source))
-        for a, b in zip(judged, judged[1:] + judged[:1], strict=True):
-            n = min(len(a.output), len(b.truth))
-            shuffled.append(Judged(a.output[:n], b.truth[:n], a.source[:n]))
+            source = source[there_and_back(len(source), count)]
+            judged.append(Judged(output, drive["opening"][:count], source))
+            loudness.append(drive["loudness"][:count])
+            heard.append(drive["heard"][:count].astype(np.float64))
+        count = min(len(j.output) for j in judged)
+        judged = [Judged(j.output[:count], j.truth[:count], j.source[:count]) for j in judged]
+        truths = np.stack([j.truth for j in judged])
+        # The mean mouth of the other drives: what can be had without listening.
+        templates = [np.nanmean(np.delete(truths, k, 0), 0) for k in range(len(judged))]
         figures: SyncFigures = pooled(judged)
-        report[name] = asdict(figures) | {
-            "loudness_flap_r": pooled(flaps).r,
-            "shuffled_r": pooled(shuffled).r,
-            "each_r": [round(correlation(j.output, j.truth), 3) for j in judged],
+        beside = {
+            "template_r": _beside(judged, templates),
+            "loudness_flap_r": _beside(judged, [x[:count] for x in loudness]),
+            "shuffled_r": _beside(judged, [j.output for j in judged[1:] + judged[:1]]),
+            "ceiling_r": _beside(judged, [x[:count] for x in heard]),
         }
+        report[name] = (
+            asdict(figures)
+            | beside
+            | {"each_r": [round(correlation(j.output, j.truth), 3) for j in judged]}
+        )
+        told = " ".join(f"{k.removesuffix('_r')} {v:.3f}" for k, v in beside.items())
         print(
             f"{name:10s} r {figures.r:.3f} leak {figures.leak:+.3f} "
-            f"amplitude {figures.amplitude:.2f} offset {figures.offset} lost {figures.lost:.3f} | "
-            f"flap {report[name]['loudness_flap_r']:.3f} "
-            f"shuffled {report[name]['shuffled_r']:.3f}"
+            f"amplitude {figures.amplitude:.2f} offset {figures.offset} "
+            f"lost {figures.lost:.3f} | {told}"
         )
     (args.output / "sync.json").write_text(json.dumps(report, indent=1) + "\n")
     return 0

@@ -43,7 +43,7 @@ class Tracks:
     @classmethod
     def read(cls, folder: Path, kind: str) -> Tracks:
         stored = np.load(folder / f"latents_{kind}_index.npz")
-        latents = np.load(folder / f"latents_{kind}.npy")
+        latents = np.load(folder / f"latents_{kind}.npy", mmap_mode="c")
         return cls(
             torch.from_numpy(latents), stored["clips"].tolist(), torch.from_numpy(stored["starts"])
         )

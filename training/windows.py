@@ -30,7 +30,8 @@ class WindowConfig:
     """
 
     share: tuple[tuple[str, float], ...] = (("grid", 0.3), ("portraits", 0.45), ("heads128", 0.25))
-    slots: tuple[tuple[int, float], ...] = ((3, 0.8), (2, 0.1), (4, 0.1))
+    # Mostly single frames: neighbours teach little more than one of them, and cost as much.
+    slots: tuple[tuple[int, float], ...] = ((1, 0.7), (2, 0.05), (3, 0.2), (4, 0.05))
     level_jitter: float = 0.06
     free_levels: float = 0.15  # share of windows whose levels are drawn freely
     entry_share: float = 0.9  # entry slots noised from the source, not the target
@@ -122,11 +123,17 @@ class WindowSampler:
         level = grid + c.level_jitter * torch.randn(batch, slots, generator=self._torch)
         free = torch.rand(batch, 1, generator=self._torch) < c.free_levels
         drawn = torch.rand(batch, slots, generator=self._torch).sort(1).values
-        return torch.where(free, drawn, level).clamp(0.05, 0.98)
+        if slots == 1:
+            # One frame stands for any slot: its age is told by its level.
+            one = torch.from_numpy(level_grid(QueueSampler.SLOTS))
+            picked = torch.randint(0, len(one), (batch, 1), generator=self._torch)
+            level = one[picked] + c.level_jitter * torch.randn(batch, 1, generator=self._torch)
+        return torch.where(free, drawn, level).clamp(0.05, 0.99)
 
     def draw(self, batch: int) -> Window:
         c, g = self.config, self._torch
         slots = int(self._rng.choice([s for s, _ in c.slots], p=[p for _, p in c.slots]))
+        batch = max(1, batch * QueueSampler.SLOTS // slots)  # the same number of frames
         parts = [self._one(slots) for _ in range(batch)]
         target = torch.stack([p[0] for p in parts]).float()
         source = torch.stack([p[1] for p in parts]).float()
@@ -161,6 +168,8 @@ class WindowSampler:
         )
         mel = self._gate(mel, slots)
         age = torch.arange(slots - 1, -1, -1).repeat(batch)
+        if slots == 1:
+            age = torch.randint(0, QueueSampler.SLOTS, (batch,), generator=g)
         late = torch.randint(-2, 2, (batch, 1), generator=g).expand(-1, slots).reshape(-1)
         drop = torch.rand(batch, generator=g)
         no_both = drop < c.drop_both

@@ -33,6 +33,9 @@ class DenoiserConfig:
     sound_tokens: int = 4
     pose_components: int = 10
     most_slots: int = 4
+    edited: tuple[int, int, int, int] = (4, 16, 2, 14)  # top, bottom, left, right of the latent
+    pose_rank: int = 16
+    stem_width: int = 64
     guidance_sigma: float = 0.22  # of the DS-CFG Gaussian, in crop units
 
 
@@ -138,10 +141,16 @@ class Denoiser(nn.Module):
     def __init__(self, config: DenoiserConfig | None = None) -> None:
         super().__init__()
         self.config = c = config or DenoiserConfig()
-        side = c.grid // c.patch
+        top, bottom, left, right = c.edited
+        rows, columns = (bottom - top) // c.patch, (right - left) // c.patch
         inner = c.latent_channels * c.patch * c.patch
         self.embed = nn.Linear(2 * inner, c.width)
-        self.place = nn.Parameter(torch.randn(1, c.width, side, side) * 0.02)
+        self.stem = nn.Conv2d(2 * c.latent_channels, c.stem_width, 3, padding=1)
+        self.embed_stem = nn.Linear(c.stem_width * c.patch * c.patch, c.width)
+        self.place = nn.Parameter(torch.randn(rows * columns, c.width) * 0.02)
+        # A pose moves each place in its own way: without this map the conditioning learns slowly.
+        self.pose_rank = nn.Linear(c.width, c.pose_rank)
+        self.pose_map = nn.Parameter(torch.zeros(c.pose_rank, rows * columns, c.width))
         self.age = nn.Parameter(torch.randn(c.most_slots, c.width) * 0.02)
         self.level = nn.Sequential(
             nn.Linear(c.width, c.width), nn.SiLU(), nn.Linear(c.width, c.width)
@@ -158,6 +167,13 @@ class Denoiser(nn.Module):
         self.out = nn.Linear(c.width, inner)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
+        self.refine = nn.Sequential(
+            nn.Conv2d(3 * c.latent_channels, c.stem_width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(c.stem_width, c.latent_channels, 3, padding=1),
+        )
+        nn.init.zeros_(self.refine[2].weight)
+        nn.init.zeros_(self.refine[2].bias)
 
     def _patch(self, z: Tensor) -> Tensor:
         """(B, L, C, h, w) -> (B, L, P, C p p)."""
@@ -174,10 +190,12 @@ class Denoiser(nn.Module):
         x = x.reshape(b, slots, h // p, w // p, channels, p, p)
         return x.permute(0, 1, 4, 2, 5, 3, 6).reshape(b, slots, channels, h, w)
 
-    def _mouth_map(self, mouth: Tensor, rows: int, columns: int) -> Tensor:
-        """DS-CFG's spatial Gaussian (OmniSync eq. 7) on the token grid: (B, 2) -> (B, 1, P, 1)."""
-        y = (torch.arange(rows) + 0.5) / rows
-        x = (torch.arange(columns) + 0.5) / columns
+    def _mouth_map(self, mouth: Tensor) -> Tensor:
+        """DS-CFG's spatial Gaussian (OmniSync eq. 7) on the tokens: (B, 2) -> (B, 1, P, 1)."""
+        top, bottom, left, right = self.config.edited
+        p, grid = self.config.patch, self.config.grid
+        y = (torch.arange(top, bottom, p) + p / 2) / grid
+        x = (torch.arange(left, right, p) + p / 2) / grid
         dx = x[None, None, :] - mouth[:, 0, None, None]
         dy = y[None, :, None] - mouth[:, 1, None, None]
         gaussian = torch.exp(-(dx**2 + dy**2) / (2 * self.config.guidance_sigma**2))
@@ -198,13 +216,20 @@ class Denoiser(nn.Module):
         Returns:
             x0 (B, L, 16, h, w), the estimate of the clean, re-synced latents.
         """
-        slots, h, w = x.shape[1], x.shape[3], x.shape[4]
-        p = self.config.patch
-        gaussian = self._mouth_map(mouth, h // p, w // p)
+        b, slots = x.shape[:2]
+        top, bottom, left, right = self.config.edited
+        near_x, near_z = x[..., top:bottom, left:right], z[..., top:bottom, left:right]
+        both = torch.cat([near_x, near_z], 2)  # (B, L, 2C, rows, columns)
+        h, w = bottom - top, right - left
+        gaussian = self._mouth_map(mouth)
         guided = strength[:, None, None, None] * gaussian
         seen = self.near_mouth(torch.cat([gaussian, guided], -1))
-        place = self.place.flatten(2).transpose(1, 2)[:, None]  # (1, 1, P, D)
-        hidden = self.embed(torch.cat([self._patch(x), self._patch(z)], -1)) + place + seen
+        # reshape, not unflatten: tracing would freeze the window's size.
+        stem = F.silu(self.stem(both.flatten(0, 1))).reshape(b, slots, -1, h, w)
+        posed = self.pose_rank(tokens[:, :, 0]) @ self.pose_map.flatten(1)
+        posed = posed.reshape(b, slots, *self.place.shape)
+        hidden = self.embed(torch.cat([self._patch(near_x), self._patch(near_z)], -1))
+        hidden = hidden + self.embed_stem(self._patch(stem)) + posed + self.place + seen
         condition = self.level(level_embedding(level, self.config.width))  # (B, L, D)
         age = torch.flip(self.age[:slots], (0,))
         condition = condition + age + tokens[:, :, 0] + self.strength(strength[:, None])[:, None]
@@ -213,5 +238,8 @@ class Denoiser(nn.Module):
         for block in self.blocks:
             hidden = block(hidden, condition, flat_tokens)
         shift, scale = self.adaln(condition).chunk(2, -1)
-        edit = self.out(modulate(self.norm(hidden), shift, scale))
-        return z + self._unpatch(edit, h, w)
+        edit = self._unpatch(self.out(modulate(self.norm(hidden), shift, scale)), h, w)
+        refined = self.refine(torch.cat([both, edit], 2).flatten(0, 1))
+        edit = edit + refined.reshape(b, slots, -1, h, w)
+        margins = (left, z.shape[-1] - right, top, z.shape[-2] - bottom)
+        return z + F.pad(edit, margins)

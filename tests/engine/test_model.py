@@ -11,7 +11,7 @@ from engine.model.autoencoder import Autoencoder  # noqa: E402
 from engine.model.dit import Conditioner, Denoiser, DenoiserConfig  # noqa: E402
 
 pytestmark = pytest.mark.torch
-SMALL = DenoiserConfig(width=48, depth=2, heads=2, grid=8)
+SMALL = DenoiserConfig(width=48, depth=2, heads=2, grid=8, edited=(2, 8, 1, 7))
 
 
 def inputs(slots: int = 3, batch: int = 2) -> list[torch.Tensor]:

@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from engine.audio import COLUMNS_PER_FRAME, MEL_COLUMNS, PAST  # noqa: E402
+from engine.flow import TAU  # noqa: E402
 from training.latents import Tracks  # noqa: E402
 from training.sound import SoundTable, heard_mask  # noqa: E402
 from training.windows import WindowConfig, WindowSampler  # noqa: E402
@@ -40,14 +41,14 @@ def sampler(**changes: object) -> WindowSampler:
 def test_the_entry_slot_carries_the_source_under_noise() -> None:
     window = sampler(entry_share=1.0, same_mouth=0.0, edge_share=0.0).draw(64)
     t = window.level[:, -1]
-    assert t.min() == pytest.approx(0.85, abs=1e-3)
+    assert t.min() == pytest.approx(TAU, abs=1e-3)
     content = window.x[:, -1].mean((1, 2, 3))
     eps = (window.x[:, -1] - (1 - t)[:, None, None, None] * window.source[:, -1]) / t[
         :, None, None, None
     ]
     assert eps.std().item() == pytest.approx(1.0, abs=0.05)
     agreement = (content * window.source[:, -1, 0, 0, 0]).mean()
-    assert agreement.item() == pytest.approx(0.15, abs=0.03)
+    assert agreement.item() == pytest.approx(1 - TAU, abs=0.03)
 
 
 def test_older_slots_carry_mostly_the_target() -> None:

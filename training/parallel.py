@@ -1,0 +1,62 @@
+"""Data-parallel training on a CPU: one single-threaded process a core, averaged gradients.
+
+Small networks leave a second thread idle most of the time; a second process does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+from collections.abc import Callable
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+Work = Callable[[int, argparse.Namespace], None]
+
+
+def _worker(rank: int, work: Work, count: int, port: int, args: argparse.Namespace) -> None:
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    dist.init_process_group(
+        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=count
+    )
+    try:
+        work(rank, args)
+    finally:
+        dist.destroy_process_group()
+
+
+def run_workers(work: Work, count: int, args: argparse.Namespace) -> None:
+    """Run `work(rank, args)` in `count` processes; in this one where count is 1."""
+    if count == 1:
+        work(0, args)
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(_worker, (work, count, port, args), nprocs=count)
+
+
+def average_gradients(model: nn.Module) -> None:
+    """Replace every gradient by its mean over the workers."""
+    if not dist.is_initialized():
+        return
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in grads])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
+        grad.copy_(part.view_as(grad))
+
+
+def agreed(value: float, rank: int) -> float:
+    """Worker 0's value, for decisions that all must take alike."""
+    if not dist.is_initialized():
+        return value
+    if os.getppid() == 1:
+        raise SystemExit("the run that started this worker is gone")
+    shared = torch.tensor([value if rank == 0 else 0.0])
+    dist.broadcast(shared, 0)
+    return float(shared)
