@@ -19,7 +19,7 @@ from torch import Tensor
 
 from engine.model.dit import Denoiser
 from training import checkpoint
-from training.latents import KINDS
+from training.parallel import agreed, average_gradients, run_workers
 from training.sound import SoundTable, grid_names
 from training.teacher import (
     Conditioning,
@@ -29,7 +29,7 @@ from training.teacher import (
     load_tracks,
     x0_loss,
 )
-from training.windows import WindowConfig, WindowSampler
+from training.windows import QueueSampler, WindowConfig
 
 STRONGEST = 2.0
 
@@ -47,28 +47,26 @@ def guidance_push(
     return (weight - 1).clamp(min=0)[:, :, None]
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--audio", type=Path, required=True)
-    parser.add_argument("--teacher", type=Path, required=True)
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--steps", type=int, default=0)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rate", type=float, default=2e-4)
-    parser.add_argument("--peak", type=float, default=3.0)
-    parser.add_argument("--floor", type=float, default=0.5)
-    parser.add_argument("--seed", type=int, default=1)
-    args = parser.parse_args(argv)
-    torch.manual_seed(args.seed)
+def drawn_strength(count: int) -> Tensor:
+    """Guidance strengths (count,) 0..2; a quarter of them 0."""
+    return STRONGEST * torch.rand(count) * (torch.rand(count) < 0.75)
+
+
+def save(args: argparse.Namespace, model: Denoiser, step: int) -> None:
+    checkpoint.save(args.run, model, step, peak=args.peak, floor=args.floor)
+
+
+def train(rank: int, args: argparse.Namespace) -> None:
+    """One worker of `args.workers`; worker 0 writes the checkpoints."""
+    torch.manual_seed(args.seed * 100 + rank)
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
     # Every window is conditioned in full: the null branch belongs to the teacher.
     config = WindowConfig(drop_sound=0.0, drop_pose=0.0, drop_both=0.0, true_pose=0.3)
     table = SoundTable.read(args.data / "sound.npz", grid_names("train"))
-    sampler = WindowSampler(load_tracks(args.data), table, config, args.seed)
+    seed = args.seed * 100 + rank
+    sampler = QueueSampler(load_tracks(args.data), table, config, seed, streams=args.batch)
+    stream_strength = drawn_strength(args.batch)
     conditioning = Conditioning(load_audio(args.audio), config)
     teacher = Denoiser().eval().requires_grad_(False)
     teacher.load_state_dict(checkpoint.load(args.teacher).weights)
@@ -85,14 +83,17 @@ def main(argv: list[str] | None = None) -> int:
     begin, step, recent = time.monotonic(), 0, []
     while True:
         done = step / args.steps if args.steps else (time.monotonic() - begin) / (60 * args.minutes)
-        if done >= 1:
+        if agreed(done, rank) >= 1:
             break
         for group in optimiser.param_groups:
-            group["lr"] = args.rate * min(1.0, (step + 1) / 100) * (1 - done) ** 0.7 + 2e-6
-        window = sampler.draw(args.batch)
+            group["lr"] = args.rate * min(1.0, (step + 1) / 100) * max(0.0, 1 - done) ** 0.7 + 2e-6
+        queue = torch.rand(1).item() < args.queue_share
+        window = sampler.draw_queue() if queue else sampler.draw(args.batch)
         count = len(window.level)
         mouth = jittered_mouth(count)
-        strength = STRONGEST * torch.rand(count) * (torch.rand(count) < 0.75)
+        if step % 100 == 0:
+            stream_strength = drawn_strength(args.batch)
+        strength = stream_strength if queue else drawn_strength(count)
         with torch.autocast("cpu", torch.bfloat16):
             state = torch.get_rng_state()
             with torch.no_grad():
@@ -106,27 +107,51 @@ def main(argv: list[str] | None = None) -> int:
             estimate = student(
                 *inputs, conditioning.tokens(student, window), strength, mouth
             ).float()
+        if queue:
+            sampler.advance(estimate.detach())
         push = guidance_push(window.level, mouth, side, args.peak, args.floor, sigma)
         guided = strength[:, None, None, None, None] * push * (true - null)
         # What the teacher got wrong is still learned from the data; only the push is the teacher's.
         loss = x0_loss(estimate, window.target + guided, weight)
         optimiser.zero_grad()
         loss.backward()
+        average_gradients(student)
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimiser.step()
-        ema.update(student)
         step += 1
         recent.append(loss.item())
+        if rank != 0:
+            continue
+        ema.update(student)
         if step % 100 == 0:
             print(
                 f"{step} {time.monotonic() - begin:.0f}s loss {np.mean(recent[-100:]):.4f}",
                 flush=True,
             )
         if step % 200 == 0:
-            checkpoint.save(
-                args.run, ema.model, step, peak=args.peak, floor=args.floor, kinds=list(KINDS)
-            )
-    checkpoint.save(args.run, ema.model, step, peak=args.peak, floor=args.floor, kinds=list(KINDS))
+            save(args, ema.model, step)
+    if rank == 0:
+        save(args, ema.model, step)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--audio", type=Path, required=True)
+    parser.add_argument("--teacher", type=Path, required=True)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--steps", type=int, default=0)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--queue-share", type=float, default=0.5)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="of each worker")
+    parser.add_argument("--rate", type=float, default=2e-4)
+    parser.add_argument("--peak", type=float, default=3.0)
+    parser.add_argument("--floor", type=float, default=0.5)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args(argv)
+    run_workers(train, args.workers, args)
     return 0
 
 
