@@ -1,7 +1,9 @@
 """Trains the autoencoder on every crop there is (GRID, driven portraits, rendered heads): L1,
 gradients, and the mouth twice.
 
-A little noise on the latent keeps the decoder smooth around what the denoiser will hand it.
+A little noise on the latent keeps the decoder smooth around what the denoiser will hand it. Half of
+each batch is moved a few pixels in latent space and must decode to the moved picture (equivariance
+as in EQ-VAE, arXiv 2502.09509): lips that move by less than a latent pixel move it smoothly.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from engine.model.autoencoder import Autoencoder
@@ -53,6 +56,21 @@ def loss_of(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     across = (error[..., 1:] - error[..., :-1]).abs().mean()
     down = (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
     return error.abs().mean() + 0.7 * (across + down)
+
+
+def random_moves(count: int) -> Tensor:
+    """Small similarity transforms (count, 2, 3), normalised coordinates: 7 px, 8 %, 7 degrees."""
+    angle, scale = 0.06 * torch.randn(count), torch.exp(0.04 * torch.randn(count))
+    a, b = scale * angle.cos(), scale * angle.sin()
+    shift = 0.05 * torch.randn(count, 2)
+    rows = torch.stack([a, -b, shift[:, 0], b, a, shift[:, 1]], 1)
+    return rows.view(count, 2, 3)
+
+
+def moved(pictures: Tensor, moves: Tensor) -> Tensor:
+    """Pictures or latents (N, C, H, W), resampled bilinearly; borders repeat."""
+    grid = F.affine_grid(moves, list(pictures.shape), align_corners=False)
+    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 
 def batches(crops: Tensor, size: int, generator: torch.Generator) -> Iterator[Tensor]:
@@ -96,9 +114,12 @@ def main(argv: list[str] | None = None) -> int:
         for group in optimiser.param_groups:
             group["lr"] = args.rate * min(1.0, (step + 1) / 100) * (1 - done) ** 0.8 + 1e-5
         crop = next(stream).to(memory_format=torch.channels_last)
+        moves = random_moves(len(crop) // 2)
         with torch.autocast("cpu", torch.bfloat16):
             z = model.encoder(crop)
+            z = torch.cat([moved(z[: len(moves)].float(), moves), z[len(moves) :]])
             output = model.decoder(z + 0.05 * torch.randn_like(z))
+        crop = torch.cat([moved(crop[: len(moves)], moves), crop[len(moves) :]])
         spread = (z.float().pow(2).mean() - 1).clamp(min=0)
         loss = loss_of(output.float(), crop, weight) + 0.1 * spread
         optimiser.zero_grad()
@@ -111,7 +132,7 @@ def main(argv: list[str] | None = None) -> int:
         if step % 100 == 0:
             print(
                 f"{step} {time.monotonic() - begin:.0f}s L1 {np.mean(recent[-100:]):.2f} "
-                f"std {float(z.float().std()):.2f}",
+                f"std {float(z.detach().float().std()):.2f}",
                 flush=True,
             )
         if step % 500 == 0:

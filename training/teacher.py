@@ -159,7 +159,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes that share the batch")
     parser.add_argument("--threads", type=int, default=1, help="of each worker")
     parser.add_argument("--rate", type=float, default=8e-4)
-    parser.add_argument("--queue-share", type=float, default=0.35, help="steps on the own queue")
+    parser.add_argument("--queue-share", type=float, default=0.2, help="steps on the own queue")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     run_workers(train, args.workers, args)

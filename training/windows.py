@@ -31,19 +31,21 @@ class WindowConfig:
 
     share: tuple[tuple[str, float], ...] = (("grid", 0.3), ("portraits", 0.45), ("heads128", 0.25))
     # Mostly single frames: neighbours teach little more than one of them, and cost as much.
-    slots: tuple[tuple[int, float], ...] = ((1, 0.7), (2, 0.05), (3, 0.2), (4, 0.05))
+    slots: tuple[tuple[int, float], ...] = ((1, 0.8), (2, 0.03), (3, 0.14), (4, 0.03))
     level_jitter: float = 0.06
-    free_levels: float = 0.15  # share of windows whose levels are drawn freely
+    # Of single frames: at the entry the whole edit is to be made; below, x shows most of it.
+    single_levels: tuple[float, float, float] = (0.1, 0.15, 0.75)
+    free_levels: float = 0.08  # share of windows whose levels are drawn freely
     entry_share: float = 0.9  # entry slots noised from the source, not the target
     imperfect: float = 0.7  # share of later slots that still show some of the source's mouth
     pair_threshold: float = 0.55  # below it, arbitrary pairs may be used
     arbitrary_share: float = 0.1
     same_mouth: float = 0.08  # source already right: nothing to edit
     edge_share: float = 0.06  # warm-up and flush windows
-    true_pose: float = 0.5
+    true_pose: float = 0.7
     drop_sound: float = 0.25
-    drop_pose: float = 0.12
-    drop_both: float = 0.1
+    drop_pose: float = 0.06
+    drop_both: float = 0.06
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ class WindowSampler:
         if slots == 1:
             # One frame stands for any slot: its age is told by its level.
             one = torch.from_numpy(level_grid(QueueSampler.SLOTS))
-            picked = torch.randint(0, len(one), (batch, 1), generator=self._torch)
+            weights = torch.tensor(c.single_levels)
+            picked = torch.multinomial(weights, batch, True, generator=self._torch)[:, None]
             level = one[picked] + c.level_jitter * torch.randn(batch, 1, generator=self._torch)
         return torch.where(free, drawn, level).clamp(0.05, 0.99)
 
