@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.audio import FPS, MEL_COLUMNS, N_MELS, SILENCE_LEVEL
 from engine.errors import EngineError, RuntimeUnavailableError
+from engine.face.follow import FaceFollower
 from engine.runtime.onnxruntime import OnnxRuntime
 from engine.runtime.protocol import Manifest, Runtime
 from engine.stream import LipSyncStream, WindowInput
@@ -80,7 +81,10 @@ class LipSyncEngine:
             raise RuntimeUnavailableError(
                 f"no variant '{variant}' in these weights: {', '.join(sorted(manifest.files))}"
             )
-        return cls(manifest, OnnxRuntime(manifest, variant or "fp32", threads), slots)
+        engine = cls(manifest, OnnxRuntime(manifest, variant or "fp32", threads), slots)
+        # The detector's first call in a process loads its cascades: not in somebody's first second.
+        FaceFollower(engine.landmarks).follow(np.zeros((480, 640, 3), np.uint8))
+        return engine
 
     def open_stream(
         self,
