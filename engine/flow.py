@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Latent = NDArray[np.float32]
 
 TAU = 0.93  # entry level: how much noise covers the source's own mouth (OmniSync eq. 5)
-LAST_LEVEL = 0.40  # level of the oldest slot before it is finished
+LAST_LEVEL = 0.70  # level of the oldest slot before it is finished
 
 
 def level_grid(slots: int, tau: float = TAU, last: float = LAST_LEVEL) -> NDArray[np.float32]:

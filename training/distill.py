@@ -147,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1, help="of each worker")
     parser.add_argument("--rate", type=float, default=2e-4)
-    parser.add_argument("--peak", type=float, default=3.0)
+    parser.add_argument("--peak", type=float, default=2.0)
     parser.add_argument("--floor", type=float, default=0.5)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(argv)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from engine.audio import SILENCE_LEVEL
-from engine.flow import level_grid
+from engine.flow import TAU, level_grid
 from training.latents import Tracks
 from training.sound import SoundTable, heard_mask
 from training.voices import vary
@@ -144,7 +144,8 @@ class WindowSampler:
         level = self._levels(batch, slots)
         source = self._arbitrary_source(source, level, torch.tensor([p[3] for p in parts]))
         eps = torch.randn(batch, 1, *target.shape[2:], generator=g).expand_as(target)
-        entry = (level > 0.7) & (torch.rand(level.shape, generator=g) < c.entry_share)
+        newest = level > TAU - 0.05 if slots == 1 else torch.arange(slots) == slots - 1
+        entry = newest & (torch.rand(level.shape, generator=g) < c.entry_share)
         # Later slots keep what an imperfect earlier estimate leaves of the source's mouth.
         rest = (
             (torch.rand(level.shape, generator=g) < 0.6)

@@ -11,7 +11,9 @@ pytestmark = pytest.mark.torch
 
 def blob(size: int, x: float, y: float, width: float) -> torch.Tensor:
     at = (torch.arange(size) + 0.5) / size
-    return torch.exp(-((at[None, :] - x) ** 2 + (at[:, None] - y) ** 2) / (2 * width**2))[None, None]
+    return torch.exp(-((at[None, :] - x) ** 2 + (at[:, None] - y) ** 2) / (2 * width**2))[
+        None, None
+    ]
 
 
 def centre(picture: torch.Tensor) -> torch.Tensor:
