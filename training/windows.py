@@ -147,11 +147,8 @@ class WindowSampler:
         newest = level > TAU - 0.05 if slots == 1 else torch.arange(slots) == slots - 1
         entry = newest & (torch.rand(level.shape, generator=g) < c.entry_share)
         # Later slots keep what an imperfect earlier estimate leaves of the source's mouth.
-        rest = (
-            (torch.rand(level.shape, generator=g) < 0.6)
-            * torch.rand(level.shape, generator=g)
-            * 0.5
-        )
+        spoilt = torch.rand(level.shape, generator=g) < c.imperfect
+        rest = spoilt * torch.rand(level.shape, generator=g)
         mix = torch.where(entry, torch.ones_like(level), rest)[:, :, None, None, None]
         t = level[:, :, None, None, None]
         x = (1 - t) * ((1 - mix) * target + mix * source) + t * eps
