@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 Rgb = NDArray[np.uint8]
 _STABLE = [LANDMARKS.index(point) for point in STABLE_INDICES]
+_DECODED = (3 / 16, 1 / 16, 15 / 16)  # top, left and right of what paste's region touches
 FADE = 0.25  # share of the edit that comes or goes a frame when a face is found or lost
 
 
@@ -245,12 +246,20 @@ class LipSyncStream:
         if held.transform is None or held.crop is None or self.bypass:
             return SyncedFrame(held.index, held.frame, None, held.transform is not None)
         with self._stage("decode"):
-            edit = self._engine.decode(latent)
+            edit = self._decode(latent, held.crop)
         with self._stage("paste"):
             rgb, mask = paste(
                 held.frame, held.crop, edit, held.transform, self._fade_out(held.alpha)
             )
         return SyncedFrame(held.index, rgb, mask, True)
+
+    def _decode(self, latent: NDArray[np.float32], crop: Rgb) -> NDArray[np.float32]:
+        """The edited crop, float32 0..255: decoded where it may be pasted, else the source."""
+        top, left, right = (round(share * latent.shape[1]) for share in _DECODED)
+        edit = crop.astype(np.float32)
+        part = self._engine.decode(latent[:, top:, left:right])
+        edit[8 * top :, 8 * left : 8 * right] = part
+        return edit
 
     def _fade_out(self, alpha: float) -> float:
         """Less of the edit where a frame that follows has lost the face: the window sees that

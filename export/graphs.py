@@ -90,6 +90,6 @@ def graphs(autoencoder: Autoencoder, audio: AudioEncoder, denoiser: Denoiser) ->
             autoencoder.decoder,
             {"z": normal(2, c.latent_channels, side, side)},
             ("crop",),
-            {"z": batch},
+            {"z": {0: "batch", 2: "height", 3: "width"}},  # a part of a crop decodes on its own
         ),
     }
