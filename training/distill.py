@@ -10,24 +10,23 @@ stronger.
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from engine.model.dit import Denoiser
 from training import checkpoint
-from training.parallel import agreed, average_gradients, run_workers
+from training.critic import SharpnessTerm
+from training.loop import Loop, add_options
+from training.losses import backward, latent_weight
+from training.parallel import run_workers
 from training.sound import SoundTable, grid_names
 from training.teacher import (
     Conditioning,
     jittered_mouth,
-    latent_weight,
     load_audio,
     load_tracks,
-    x0_loss,
 )
 from training.windows import QueueSampler, WindowConfig
 
@@ -52,10 +51,6 @@ def drawn_strength(count: int) -> Tensor:
     return STRONGEST * torch.rand(count) * (torch.rand(count) < 0.75)
 
 
-def save(args: argparse.Namespace, model: Denoiser, step: int) -> None:
-    checkpoint.save(args.run, model, step, peak=args.peak, floor=args.floor)
-
-
 def train(rank: int, args: argparse.Namespace) -> None:
     """One worker of `args.workers`; worker 0 writes the checkpoints."""
     torch.manual_seed(args.seed * 100 + rank)
@@ -74,19 +69,10 @@ def train(rank: int, args: argparse.Namespace) -> None:
     student.load_state_dict(
         checkpoint.load(args.run if args.run.exists() else args.teacher).weights
     )
-    ema = checkpoint.Ema(student)
-    optimiser = torch.optim.AdamW(
-        student.parameters(), args.rate, betas=(0.9, 0.98), weight_decay=0.02
-    )
     side, sigma = student.config.grid, student.config.guidance_sigma
     weight = latent_weight(side)
-    begin, step, recent = time.monotonic(), 0, []
-    while True:
-        done = step / args.steps if args.steps else (time.monotonic() - begin) / (60 * args.minutes)
-        if agreed(done, rank) >= 1:
-            break
-        for group in optimiser.param_groups:
-            group["lr"] = args.rate * min(1.0, (step + 1) / 100) * max(0.0, 1 - done) ** 0.7 + 2e-6
+    sharp = SharpnessTerm(student.config, args.sharpness) if args.sharpness else None
+    for step in (loop := Loop(student, rank, args, peak=args.peak, floor=args.floor)):
         queue = torch.rand(1).item() < args.queue_share
         window = sampler.draw_queue() if queue else sampler.draw(args.batch)
         count = len(window.level)
@@ -112,26 +98,8 @@ def train(rank: int, args: argparse.Namespace) -> None:
         push = guidance_push(window.level, mouth, side, args.peak, args.floor, sigma)
         guided = strength[:, None, None, None, None] * push * (true - null)
         # What the teacher got wrong is still learned from the data; only the push is the teacher's.
-        loss = x0_loss(estimate, window.target + guided, weight)
-        optimiser.zero_grad()
-        loss.backward()
-        average_gradients(student)
-        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        recent.append(loss.item())
-        if rank != 0:
-            continue
-        ema.update(student)
-        if step % 100 == 0:
-            print(
-                f"{step} {time.monotonic() - begin:.0f}s loss {np.mean(recent[-100:]):.4f}",
-                flush=True,
-            )
-        if step % 200 == 0:
-            save(args, ema.model, step)
-    if rank == 0:
-        save(args, ema.model, step)
+        guided = window.target + guided
+        loop.update(backward(estimate, guided, weight, sharp, window.source, window.pose))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -140,16 +108,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--audio", type=Path, required=True)
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--steps", type=int, default=0)
-    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--queue-share", type=float, default=0.5)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=1, help="of each worker")
-    parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--peak", type=float, default=2.0)
     parser.add_argument("--floor", type=float, default=0.5)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sharpness", type=float, default=0.0)
+    add_options(parser, minutes=20, rate=2e-4, seed=1)
     args = parser.parse_args(argv)
     run_workers(train, args.workers, args)
     return 0

@@ -8,10 +8,8 @@ is small.
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,31 +17,17 @@ from engine.face.align import MOUTH_CENTRE
 from engine.model.audio_encoder import AudioEncoder
 from engine.model.dit import Denoiser
 from training import checkpoint
+from training.critic import SharpnessTerm
 from training.latents import KINDS, Tracks
-from training.parallel import agreed, average_gradients, run_workers
+from training.loop import Loop, add_options
+from training.losses import backward, latent_weight
+from training.parallel import run_workers
 from training.sound import SoundTable, grid_names
 from training.windows import QueueSampler, Window, WindowConfig
 
 
 def load_tracks(data: Path) -> dict[str, Tracks]:
     return {k: Tracks.read(data, k) for k in KINDS if (data / f"latents_{k}.npy").exists()}
-
-
-def latent_weight(side: int) -> Tensor:
-    """Where the mouth is, on the latent grid: 0.2 far away, 2 at the lips."""
-    y, x = torch.meshgrid(
-        (torch.arange(side) + 0.5) / side, (torch.arange(side) + 0.5) / side, indexing="ij"
-    )
-    cx, cy = MOUTH_CENTRE
-    return 0.2 + 1.8 * torch.exp(-(((x - cx) / 0.27) ** 4 + ((y - cy - 0.06) / 0.27) ** 4))
-
-
-def x0_loss(estimate: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Squared error with a little absolute error, which keeps teeth and lip lines from averaging
-    out.
-    """
-    error = estimate - target
-    return ((error.pow(2) + 0.1 * (error.pow(2) + 1e-4).sqrt()) * weight).mean()
 
 
 class Conditioning:
@@ -103,18 +87,10 @@ def train(rank: int, args: argparse.Namespace) -> None:
         stored = checkpoint.load(args.run)
         model.load_state_dict(stored.weights)
         start = stored.step
-    ema = checkpoint.Ema(model)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), args.rate, betas=(0.9, 0.98), weight_decay=0.02, fused=True
-    )
     weight = latent_weight(model.config.grid)
-    begin, step, recent = time.monotonic(), 0, []
-    while True:
-        done = step / args.steps if args.steps else (time.monotonic() - begin) / (60 * args.minutes)
-        if agreed(done, rank) >= 1:
-            break
-        for group in optimiser.param_groups:
-            group["lr"] = args.rate * min(1.0, (step + 1) / 200) * max(0.0, 1 - done) ** 0.7 + 2e-6
+    sharp = SharpnessTerm(model.config, args.sharpness) if args.sharpness else None
+    loop = Loop(model, rank, args, start)
+    for _ in loop:
         queue = torch.rand(1).item() < args.queue_share
         window = sampler.draw_queue() if queue else sampler.draw(args.batch)
         with torch.autocast("cpu", torch.bfloat16):
@@ -125,27 +101,10 @@ def train(rank: int, args: argparse.Namespace) -> None:
                 conditioning.tokens(model, window),
                 torch.zeros(len(window.level)),
                 jittered_mouth(len(window.level)),
-            )
-        loss = x0_loss(estimate.float(), window.target, weight)
+            ).float()
         if queue:
-            sampler.advance(estimate.detach().float())
-        optimiser.zero_grad()
-        loss.backward()
-        average_gradients(model)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        recent.append(loss.item())
-        if rank != 0:
-            continue
-        ema.update(model)
-        if step % 200 == 0:
-            spent = time.monotonic() - begin
-            print(f"{start + step} {spent:.0f}s loss {np.mean(recent[-200:]):.4f}", flush=True)
-        if step % 400 == 0:
-            checkpoint.save(args.run, ema.model, start + step)
-    if rank == 0:
-        checkpoint.save(args.run, ema.model, start + step)
+            sampler.advance(estimate.detach())
+        loop.update(backward(estimate, window.target, weight, sharp, window.source, window.pose))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -153,14 +112,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--audio", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--steps", type=int, default=0)
-    parser.add_argument("--batch", type=int, default=16, help="windows a worker and step")
-    parser.add_argument("--workers", type=int, default=2, help="processes that share the batch")
-    parser.add_argument("--threads", type=int, default=1, help="of each worker")
-    parser.add_argument("--rate", type=float, default=8e-4)
-    parser.add_argument("--queue-share", type=float, default=0.2, help="steps on the own queue")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--queue-share", type=float, default=0.3, help="steps on the own queue")
+    parser.add_argument(
+        "--sharpness", type=float, default=0.0, help="gradient of the critic beside the error's"
+    )
+    add_options(parser, minutes=60, rate=8e-4, seed=0)
     args = parser.parse_args(argv)
     run_workers(train, args.workers, args)
     return 0

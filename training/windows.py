@@ -31,10 +31,10 @@ class WindowConfig:
 
     share: tuple[tuple[str, float], ...] = (("grid", 0.3), ("portraits", 0.45), ("heads128", 0.25))
     # Mostly single frames: neighbours teach little more than one of them, and cost as much.
-    slots: tuple[tuple[int, float], ...] = ((1, 0.8), (2, 0.03), (3, 0.14), (4, 0.03))
+    slots: tuple[tuple[int, float], ...] = ((1, 0.75), (2, 0.03), (3, 0.19), (4, 0.03))
     level_jitter: float = 0.06
     # Of single frames: at the entry the whole edit is to be made; below, x shows most of it.
-    single_levels: tuple[float, float, float] = (0.1, 0.15, 0.75)
+    single_levels: tuple[float, float, float] = (0.2, 0.2, 0.6)
     free_levels: float = 0.08  # share of windows whose levels are drawn freely
     entry_share: float = 0.9  # entry slots noised from the source, not the target
     imperfect: float = 0.7  # share of later slots that still show some of the source's mouth
