@@ -14,6 +14,7 @@ STAGES = {
     "latents": "encode every crop once",
     "teacher": "the denoiser, unguided",
     "distill": "fold guidance into one pass",
+    "decoder": "tune the decoder to what the denoiser hands it",
     "landmarks": "the landmark net",
     "evaluate": "lip sync judged on held-out pictures",
 }

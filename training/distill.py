@@ -17,7 +17,7 @@ from torch import Tensor
 
 from engine.model.dit import Denoiser
 from training import checkpoint
-from training.critic import SharpnessTerm
+from training.critic import LatentSharpness
 from training.loop import Loop, add_options
 from training.losses import backward, latent_weight
 from training.parallel import run_workers
@@ -71,7 +71,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
     )
     side, sigma = student.config.grid, student.config.guidance_sigma
     weight = latent_weight(side)
-    sharp = SharpnessTerm(student.config, args.sharpness) if args.sharpness else None
+    sharp = LatentSharpness(student.config, args.sharpness) if args.sharpness else None
     for step in (loop := Loop(student, rank, args, peak=args.peak, floor=args.floor)):
         queue = torch.rand(1).item() < args.queue_share
         window = sampler.draw_queue() if queue else sampler.draw(args.batch)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from engine.face.align import MOUTH_CENTRE
-from training.critic import SharpnessTerm
+from training.critic import LatentSharpness
 
 
 def latent_weight(side: int) -> Tensor:
@@ -30,7 +30,7 @@ def backward(
     estimate: Tensor,
     target: Tensor,
     weight: Tensor,
-    sharp: SharpnessTerm | None,
+    sharp: LatentSharpness | None,
     source: Tensor,
     pose: Tensor,
 ) -> dict[str, float]:

@@ -17,7 +17,7 @@ from engine.face.align import MOUTH_CENTRE
 from engine.model.audio_encoder import AudioEncoder
 from engine.model.dit import Denoiser
 from training import checkpoint
-from training.critic import SharpnessTerm
+from training.critic import LatentSharpness
 from training.latents import KINDS, Tracks
 from training.loop import Loop, add_options
 from training.losses import backward, latent_weight
@@ -88,7 +88,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
         model.load_state_dict(stored.weights)
         start = stored.step
     weight = latent_weight(model.config.grid)
-    sharp = SharpnessTerm(model.config, args.sharpness) if args.sharpness else None
+    sharp = LatentSharpness(model.config, args.sharpness) if args.sharpness else None
     loop = Loop(model, rank, args, start)
     for _ in loop:
         queue = torch.rand(1).item() < args.queue_share

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from engine.model.dit import DenoiserConfig  # noqa: E402
-from training.critic import SharpnessTerm  # noqa: E402
+from training.critic import LatentSharpness  # noqa: E402
 from training.losses import backward, latent_weight  # noqa: E402
 
 CONFIG = DenoiserConfig(latent_channels=4, pose_components=3)
@@ -22,7 +22,7 @@ def _batch(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 def test_gradient_has_its_share_beside_the_error() -> None:
     torch.manual_seed(0)
-    sharp = SharpnessTerm(CONFIG, share=0.3)
+    sharp = LatentSharpness(CONFIG, share=0.3)
     target, source, pose = _batch(0)
     beside = torch.randn_like(target)
     push, _ = sharp.gradient(0.5 * target, target, source, pose, beside)
@@ -37,7 +37,7 @@ def test_critic_pushes_estimates_away_from_the_mean_of_what_fits() -> None:
 
     def settled(share: float) -> float:
         torch.manual_seed(0)
-        sharp = SharpnessTerm(CONFIG, share, rate=3e-3) if share else None
+        sharp = LatentSharpness(CONFIG, share, rate=3e-3) if share else None
         table = torch.nn.Parameter(0.01 * torch.randn(8, 1, 4, 16, 16))
         optimiser = torch.optim.Adam([table], 0.03)
         for step in range(60):
