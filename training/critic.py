@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from engine.model.dit import DenoiserConfig
 from training.parallel import average_gradients
 
-WIDTH = 96
+WIDTHS, STRIDES = (64, 96, 128), (1, 2, 1)
 SCORE = 0.25  # weight of the critic's verdict beside the distance of its features
 
 
@@ -23,11 +23,12 @@ class Critic(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        widths = (channels, *WIDTHS)
         self.layers = nn.ModuleList(
             spectral_norm(nn.Conv2d(a, b, 3, stride, padding=1))
-            for a, b, stride in [(channels, WIDTH, 1), (WIDTH, WIDTH, 1), (WIDTH, 2 * WIDTH, 2)]
+            for a, b, stride in zip(widths, WIDTHS, STRIDES, strict=False)
         )
-        self.score = spectral_norm(nn.Conv2d(2 * WIDTH, 1, 3, padding=1))
+        self.score = spectral_norm(nn.Conv2d(WIDTHS[-1], 1, 3, padding=1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         features = []
