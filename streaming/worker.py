@@ -3,6 +3,7 @@
 import asyncio
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Protocol
 
 import av
@@ -12,10 +13,8 @@ from numpy.typing import NDArray
 from .control import Controls
 from .mediaclock import Slot
 from .pacer import Kind
+from .pictures import Rgb, bounded, to_rgb, with_edit
 from .sound import Pcm
-
-Rgb = NDArray[np.uint8]
-MAX_PIXELS = 1280 * 720
 
 
 class SyncedFrame(Protocol):
@@ -91,17 +90,22 @@ class EngineWorker:
         source = bounded(slot.picture)
         self._in_flight[self._pushed] = (slot.index, source)
         self._pushed += 1
-        rgb: Any = source.to_ndarray(format="rgb24")
+        begin = perf_counter()
+        rgb = to_rgb(source)
+        converted = perf_counter()
         stream.push_audio(voice)
         frames = stream.push_frame(rgb)
-        self.stage_ms = dict(stream.stage_ms)
-        return [self._finish(frame) for frame in frames]
+        pushed = perf_counter()
+        finished = [self._finish(frame) for frame in frames]
+        convert_ms = 1000 * (converted - begin + perf_counter() - pushed)
+        self.stage_ms = {**stream.stage_ms, "convert": convert_ms}
+        return finished
 
     def _finish(self, frame: SyncedFrame) -> Finished:
         slot, source = self._in_flight.pop(frame.index)
         if frame.mask is None:
             return Finished(slot, source, Kind.PASSED, frame.face_found)
-        picture = av.VideoFrame.from_ndarray(frame.rgb, format="rgb24").reformat(format="yuv420p")
+        picture = with_edit(source, frame.rgb, frame.mask)
         return Finished(slot, picture, Kind.SYNCED, frame.face_found)
 
     def _apply(self, stream: Any, want: Controls) -> None:
@@ -121,14 +125,6 @@ class EngineWorker:
         if self._opened.exception() is None:
             self._opened.result().close()
         self._in_flight.clear()
-
-
-def bounded(frame: av.VideoFrame) -> av.VideoFrame:
-    """The frame, made smaller where it has more pixels than 1280x720; even sides."""
-    if frame.width * frame.height <= MAX_PIXELS:
-        return frame
-    scale = (MAX_PIXELS / (frame.width * frame.height)) ** 0.5
-    return frame.reformat(int(frame.width * scale) & ~1, int(frame.height * scale) & ~1)
 
 
 def _whole(controls: Controls) -> tuple[int, int, int, int] | None:
