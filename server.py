@@ -15,6 +15,9 @@ COMMANDS = {
     "train": "training.cli",
     "evaluate": "training.evaluate",
 }
+# The engine's thread comes back from each native call to a lock that the event loop often holds. By
+# default it would wait 5 ms for it, several times a tick.
+SWITCH_S = 0.0005
 USAGE = f"omnisync [serve|{'|'.join(COMMANDS)}] ...   (--help after a command tells more)"
 
 
@@ -63,6 +66,7 @@ def serve(args: list[str]) -> int:
 
 
 def _run(job: Coroutine[Any, Any, None]) -> None:
+    sys.setswitchinterval(SWITCH_S)
     try:
         import uvloop
     except ImportError:
