@@ -19,6 +19,7 @@ from aiortc.mediastreams import MediaStreamError
 from av.frame import Frame
 
 from streaming import rtc_compat
+from streaming.in_place import decode_in_place, encode_in_place
 from streaming.sdp import strip_mdns, tune_answer
 from streaming.settings import load_settings
 
@@ -95,10 +96,15 @@ class EchoServer:
 
         @pc.on("track")
         def answer_with(track: MediaStreamTrack) -> None:
-            pc.addTrack(EchoTrack(track, self._delays_s[track.kind]))
+            sender = pc.addTrack(EchoTrack(track, self._delays_s[track.kind]))
+            if track.kind == "audio":
+                encode_in_place(sender)
 
         rtc_compat.prefer_codec(pc, "vp8")
         await pc.setRemoteDescription(RTCSessionDescription(strip_mdns(body["sdp"]), "offer"))
+        for transceiver in pc.getTransceivers():
+            if transceiver.kind == "audio":
+                decode_in_place(transceiver.receiver)
         await pc.setLocalDescription(await pc.createAnswer())
         answer = tune_answer(pc.localDescription.sdp, self._video_kbps)
         return web.json_response({"sdp": answer, "type": "answer", "pc_id": pc_id})

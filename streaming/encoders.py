@@ -67,7 +67,7 @@ class PinnedVp8Encoder(Vp8Encoder):
             "minrate": str(self._bitrate),
             "maxrate": str(self._bitrate),
             "deadline": "realtime",
-            "cpu-used": "-8",
+            "cpu-used": "-12",
             "lag-in-frames": "0",
             "noise-sensitivity": "0",
             "overshoot-pct": "15",

@@ -4,6 +4,7 @@ aiortc's own queues have no bound: who does not drain them gets growing delay an
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import av
 import numpy as np
@@ -58,10 +59,9 @@ async def pump_sound(
 
 
 def mono(frame: av.AudioFrame, resampler: av.AudioResampler) -> Pcm:
-    """(samples,) int16 at 48 kHz: the mean of an Opus frame's channels, others by resampling."""
-    if frame.sample_rate == RATE_HZ and frame.format.name == "s16":
-        samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
-        mean: Pcm = samples.mean(axis=1, dtype=np.float32).astype(np.int16)
-        return mean
+    """(samples,) int16 at 48 kHz: an Opus frame as it is, others by resampling."""
+    if (frame.sample_rate, frame.format.name, frame.layout.name) == (RATE_HZ, "s16", "mono"):
+        samples: Any = frame.to_ndarray().reshape(-1)
+        return samples
     parts = [part.to_ndarray().reshape(-1) for part in resampler.resample(frame)]
     return np.concatenate(parts) if parts else np.zeros(0, np.int16)

@@ -5,12 +5,13 @@ is wrong, what it costs, and when the cure can go. tests/streaming/test_rtc_comp
 untreated fault as well: a test that fails there after an upgrade says which cure to remove.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import aioice.ice
 import aiortc.rtcrtpreceiver
@@ -106,9 +107,9 @@ def cure_audio_level() -> None:
 
 def audio_level_dbov(frame: AudioFrame) -> int:
     """Level of an s16 frame in dBov, -127 (silence) to 0."""
-    samples = frame.to_ndarray().astype(np.float32)
-    rms = float(np.sqrt(np.mean(np.square(samples)))) / FULL_SCALE
-    return round(min(0.0, max(-127.0, 20 * np.log10(rms)))) if rms > 0 else -127
+    samples = frame.to_ndarray().reshape(-1).astype(np.float32)
+    power = float(samples @ samples) / len(samples) / FULL_SCALE**2
+    return round(min(0.0, max(-127.0, 10 * math.log10(power)))) if power > 0 else -127
 
 
 def cure_host_addresses(*, loopback: bool) -> None:
@@ -152,8 +153,12 @@ def cure_decoders(observe: Observe) -> None:
     """
 
     def make(codec: RTCRtpCodecParameters) -> Decoder:
-        decoder: Decoder = _make_decoder(codec)
-        return _BurstDecoder(decoder, observe) if codec.mimeType.startswith("video") else decoder
+        decoder: Any = _make_decoder(codec)
+        if codec.mimeType.lower() == "audio/opus":
+            decoder.codec.layout = "mono"  # libopus mixes down in passing
+        if not codec.mimeType.startswith("video"):
+            return cast(Decoder, decoder)
+        return _BurstDecoder(decoder, observe)
 
     _receiver.get_decoder = make
 

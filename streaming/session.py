@@ -14,6 +14,7 @@ from aiortc.exceptions import InternalError, InvalidStateError, OperationError
 
 from . import control, rtc_compat
 from .control import BadControl, Controls
+from .in_place import decode_in_place, encode_in_place
 from .logs import session_id
 from .pipeline import Pipeline, Shared
 from .problems import BadOffer, UnservableOffer
@@ -71,9 +72,14 @@ class Session:
             raise UnservableOffer(str(error) or "no common codec") from error
         except (ValueError, AssertionError, LookupError, TypeError, AttributeError) as error:
             raise BadOffer("sdp cannot be parsed") from error
-        for track in self._media.tracks():
-            clock_hz = RATE_HZ if track.kind == "audio" else VIDEO_CLOCK_HZ
-            rtc_compat.stamp_reports(pc.addTrack(track), clock_hz, self._media.unix_at)
+        sound, picture = self._media.tracks()
+        sender = pc.addTrack(sound)
+        encode_in_place(sender)
+        rtc_compat.stamp_reports(sender, RATE_HZ, self._media.unix_at)
+        rtc_compat.stamp_reports(pc.addTrack(picture), VIDEO_CLOCK_HZ, self._media.unix_at)
+        for transceiver in pc.getTransceivers():
+            if transceiver.kind == "audio":
+                decode_in_place(transceiver.receiver)
         await pc.setLocalDescription(await pc.createAnswer())
         return tune_answer(pc.localDescription.sdp, self._settings.video_kbps)
 
