@@ -2,7 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-EDGES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.12, 0.25, 1.0)
+EDGES_MS = (1, 2, 5, 10, 15, 20, 25, 30, 35, 40, 50, 60, 80, 120, 250, 1000)
+EDGES_S = tuple(ms / 1000 for ms in EDGES_MS)
 
 
 class Metrics:

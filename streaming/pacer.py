@@ -22,16 +22,16 @@ Picture = TypeVar("Picture")
 
 CHUNK = RATE_HZ // 50  # samples: 20 ms, one Opus frame; more would share one RTP timestamp
 CHUNKS = SLOT // CHUNK
-LATENESS_WINDOW = 250  # pictures: 10 s
+LATENESS_WINDOW = 100  # pictures: 4 s
 LOST_AFTER_S = 0.3  # slots late for so long: media time was lost
 WARM_UP = 20  # first pictures: they tell of starting, not of running
 FIRST_JUDGED = 8  # pictures before the first delay is corrected
-OUTLIERS = 0.03  # of the pictures may be later than the delay allows; most fall into the grace
+OUTLIERS = 0.08  # of the pictures may be later than the delay allows; nearly all within the grace
 SLACK_S = 0.002
 GRACE_S = 0.020  # a picture may leave this much after its sound before the last one repeats
 RISE = 0.02  # seconds of delay per second; 2 % is what a receiver stretches without being heard
 FAST_RISE = 0.1  # while a whole frame behind: every picture would be late until it has caught up
-FALL = 0.01
+FALL = 0.02
 FAST_FALL = 0.05  # while more than two frames above what is needed
 FAR_ABOVE_S = 0.5  # a delay that no stretching takes back in time is given up at once
 MAX_DELAY_S = 0.4  # a machine that needs more repeats pictures instead
@@ -51,11 +51,14 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Out(Generic[Content]):
-    """Something released: its media time in seconds, and what to send."""
+    """Something released: its media time in seconds, and what to send. held_s: how long it was
+    ready before, where it had to be made.
+    """
 
     media_s: float
     content: Content
     kind: Kind = Kind.SYNCED
+    held_s: float | None = None
 
 
 class PlayoutClock:
@@ -138,7 +141,7 @@ class Pacer(Generic[Picture]):
         self.clock = clock
         self._changed = changed
         self._sound: dict[int, Pcm] = {}
-        self._pictures: dict[int, tuple[Picture, Kind] | None] = {}
+        self._pictures: dict[int, tuple[Picture, Kind, float] | None] = {}
         self._next_chunk = 0
         self._next_slot = 0
         self._last: Picture | None = None
@@ -168,7 +171,7 @@ class Pacer(Generic[Picture]):
             self.too_late += 1
             self._last = picture  # newer than what is being repeated
             return
-        self._pictures[slot] = (picture, kind)
+        self._pictures[slot] = (picture, kind, now)
         while len(self._pictures) > MAX_PICTURES:
             oldest = min(self._pictures)
             del self._pictures[oldest]
@@ -234,9 +237,9 @@ class Pacer(Generic[Picture]):
             own = self._pictures.pop(self._next_slot, None)
             self._next_slot += 1
             if own is not None:
-                self._last, kind = own
+                self._last, kind, ready_at = own
                 self.counts[kind] += 1
-                return Out(media_s, self._last, kind)
+                return Out(media_s, self._last, kind, now - ready_at)
             if self._last is not None:
                 self.counts[Kind.REPEATED] += 1
                 return Out(media_s, self._last, Kind.REPEATED)

@@ -67,10 +67,10 @@ class Pipeline:
 
     def tracks(self) -> tuple[SoundTrack, PictureTrack]:
         """The returned sound and picture; to be made once."""
-        released = self._report.released
+        told = self._report.released, self._report.sent
         return (
-            SoundTrack(self._pacer, self._released, released),
-            PictureTrack(self._pacer, self._released, released),
+            SoundTrack(self._pacer, self._released, *told),
+            PictureTrack(self._pacer, self._released, *told),
         )
 
     def unix_at(self, media_s: float) -> float:
@@ -112,6 +112,8 @@ class Pipeline:
             self._pacer.put_sound(slot.index, slot.sound)
             self._pending.append((slot, self._gate(self._decimate(slot.sound))))
             self._report.count("stale", int(slot.stale))
+            if not slot.stale:
+                self._metrics.observe_stage("wait", slot.cut_at - slot.arrived_at)
             while len(self._pending) > PENDING_SLOTS:
                 skipped, _ = self._pending.popleft()
                 self._pacer.give_up(skipped.index)
@@ -125,6 +127,7 @@ class Pipeline:
                 await self._cut.wait()
             slot, voice = self._pending.popleft()
             start = self._now()
+            self._metrics.observe_stage("queue", start - slot.cut_at)
             finished = await self._worker.step(slot, voice, self.controls)
             self._metrics.observe_stage("tick", self._now() - start)
             for stage, ms in self._worker.stage_ms.items():

@@ -36,6 +36,8 @@ class Report:
         """Notes a release of a track; pairs picture and sound of one media time."""
         if kind == "video":
             self.count("out" if out.kind is Kind.SYNCED else out.kind.value)
+            if out.held_s is not None:
+                self._metrics.observe_stage("hold", out.held_s)
             if out.kind is Kind.REPEATED:
                 self._metrics.deadline_misses.inc()
         slot, half = divmod(round(out.media_s * FPS * 2), 2)
@@ -49,6 +51,10 @@ class Report:
             self._skews.append(now - partner if kind == "video" else partner - now)
         if len(self._released) > FPS:
             self._released.clear()
+
+    def sent(self, kind: str, seconds: float) -> None:
+        """Notes how long a track's sender took to encode and send."""
+        self._metrics.observe_stage("send" if kind == "video" else "send_sound", seconds)
 
     def skew_ms(self) -> float:
         """Mean of picture release minus sound release since the last call, ms."""

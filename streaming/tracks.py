@@ -17,6 +17,7 @@ AUDIO_TIME_BASE = fractions.Fraction(1, RATE_HZ)
 
 Content = TypeVar("Content")
 Released = Callable[[str, Out[Any], float], None]
+Sent = Callable[[str, float], None]
 
 
 class Signal:
@@ -54,27 +55,37 @@ def _finish(waiter: asyncio.Future[None]) -> None:
 class PacedTrack(MediaStreamTrack):
     """Base of both tracks: waits until the pacer gives something out.
 
-    `released(kind, out, now)` is told about each. recv() raises nothing but MediaStreamError:
-    aiortc ends the track at any other exception.
+    `released(kind, out, now)` is told about each, `sent(kind, seconds)` how long the sender took
+    over it: aiortc asks for the next when the last packet has gone out. recv() raises nothing but
+    MediaStreamError: aiortc ends the track at any other exception.
     """
 
     def __init__(
-        self, pacer: Pacer[av.VideoFrame], changed: Signal, released: Released | None = None
+        self,
+        pacer: Pacer[av.VideoFrame],
+        changed: Signal,
+        released: Released | None = None,
+        sent: Sent | None = None,
     ) -> None:
         super().__init__()
         self._pacer = pacer
         self._signal = changed
         self._released = released
+        self._sent = sent
+        self._given_at: float | None = None
 
     async def _next(
         self, take: Callable[[float], Out[Content] | None], due: Callable[[], float | None]
     ) -> Out[Content]:
         clock = asyncio.get_running_loop().time
+        if self._sent is not None and self._given_at is not None:
+            self._sent(self.kind, clock() - self._given_at)
         while self.readyState == "live":
             out = take(clock())
             if out is not None:
+                self._given_at = clock()
                 if self._released is not None:
-                    self._released(self.kind, out, clock())
+                    self._released(self.kind, out, self._given_at)
                 return out
             await self._signal.wait(due())
         raise MediaStreamError

@@ -152,3 +152,27 @@ def test_speech_is_never_shifted() -> None:
     world = World(times(25.02, 60, 0.1), times(50, 60, 0.02), speaking=True)
     clock = world.run(60)
     assert clock.inserted_samples == clock.dropped_samples == 0
+
+
+def test_after_a_hiccup_of_the_camera_frames_are_prompt_again() -> None:
+    """Frames 100 to 102 come late and at once: their slots have gone on without them."""
+    camera = times(25, 10, 0.137)
+    camera[100] = camera[101] = camera[102] = camera[103] - 0.001
+    world = World(camera, times(50, 10, 0.02), speaking=True)
+    clock = world.run(9.5)
+    assert clock.inserted_samples == clock.dropped_samples == 0
+    prompt = [slot.cut_at - world.camera[slot.picture] for slot in world.slots[-125:]]
+    assert np.quantile(prompt, 0.95) < 0.003
+    assert clock.superseded == clock.stale_slots > 0
+
+
+@pytest.mark.parametrize("offset", np.arange(0.1, 0.14, 0.004).tolist())
+def test_frames_that_begin_out_of_step_are_not_held_up_for_long(offset: float) -> None:
+    camera = times(25, 10, offset)
+    camera[1] = camera[0] + 0.057  # the first tells nothing of the rest
+    for index in range(2, len(camera)):
+        camera[index] += 0.017
+    world = World(camera, times(50, 10, 0.02), speaking=True)
+    world.run(9.5)
+    waits = [slot.cut_at - world.camera[slot.picture] for slot in world.slots[50:]]
+    assert np.median(waits) < 0.015
