@@ -109,10 +109,10 @@ class Period:
         before = self.before.get(stream, {}).get(name, 0)
         return float(self.after.get(stream, {}).get(name, 0) - before)
 
-    def buffer_ms(self, stream: str) -> float | None:
-        """Mean time in the browser's jitter buffer."""
+    def buffer_ms(self, stream: str, of: str = "jitterBufferDelay") -> float | None:
+        """Mean time in the browser's jitter buffer; `of` names another of its sums."""
         count = self.gained(stream, "jitterBufferEmittedCount")
-        return 1000 * self.gained(stream, "jitterBufferDelay") / count if count else None
+        return 1000 * self.gained(stream, of) / count if count else None
 
 
 class CallPage:

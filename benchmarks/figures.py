@@ -33,11 +33,14 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One look at the receiver's picture: when (ms), its stamp (None: not readable), its flash."""
+    """One look at the receiver's picture: when (ms), its stamp (None: not readable), its flash,
+    when its last packet came (ms; None where the browser does not tell).
+    """
 
     at_ms: float
     stamp: int | None
     flash: bool
+    received_ms: float | None = None
 
 
 def new_pictures(shown: Sequence[Shown]) -> list[Shown]:
@@ -58,6 +61,15 @@ def ages_ms(shown: Sequence[Shown]) -> list[float]:
         float((int(picture.at_ms) - picture.stamp) % (1 << STAMP_BITS))
         for picture in new_pictures(shown)
         if picture.stamp is not None
+    ]
+
+
+def receiver_ms(shown: Sequence[Shown]) -> list[float]:
+    """Of each new picture: from its last packet to its showing; the receiver's part of the age."""
+    return [
+        picture.at_ms - picture.received_ms
+        for picture in new_pictures(shown)
+        if picture.received_ms is not None
     ]
 
 

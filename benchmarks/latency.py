@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from .calls import COUNTED, CallFigures, ServerFigures, Side, measure_call
-from .figures import Spread, spread
+from .figures import Spread, receiver_ms, spread
 from .material import load_material
 from .outcome import Outcome, Table, Target
 from .processes import echo, product
@@ -81,7 +81,7 @@ def _outcome(calls: list[CallFigures], names: tuple[str, str], *, fake_camera: b
         echo_ms, server_ms = spread(ages[ECHO]), spread(ages[SERVER])
         added = server_ms.p50 - echo_ms.p50 if echo_ms and server_ms else None
     counted = [call.server for call in calls if call.server is not None]
-    tables = [_call_table(calls, fake_camera=fake_camera)]
+    tables = [_call_table(calls, fake_camera=fake_camera), _receiver_table(calls)]
     if counted:
         tables += [_picture_table(calls), _stage_table(counted)]
     return Outcome(
@@ -132,6 +132,26 @@ def _call_table(calls: list[CallFigures], *, fake_camera: bool) -> Table:
         "other cpu %",
     ]  # fmt: skip
     return Table("Glass to glass, at the receiver", columns, [row(call) for call in calls])
+
+
+def _receiver_table(calls: list[CallFigures]) -> Table:
+    """What the browser adds, and whether it holds the picture back for the sound or for jitter."""
+
+    def row(call: CallFigures) -> list[str | float | int | None]:
+        late = spread(receiver_ms(call.period.shown))
+        buffers = [
+            call.period.buffer_ms(stream, of)
+            for stream in ("in_video", "in_audio")
+            for of in ("jitterBufferDelay", "jitterBufferTargetDelay", "jitterBufferMinimumDelay")
+        ]
+        return [call.side, *((late.p50, late.p95) if late else (None, None)), *buffers]
+
+    names = ("buffer", "target", "jitter only")
+    columns = [
+        "call", "received to shown p50 ms", "p95 ms",
+        *(f"{kind} {name}" for kind in ("picture", "sound") for name in names),
+    ]  # fmt: skip
+    return Table("In the browser", columns, [row(call) for call in calls])
 
 
 def _picture_table(calls: list[CallFigures]) -> Table:

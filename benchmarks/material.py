@@ -62,6 +62,8 @@ class Material:
                 rgb = picture.copy()
                 draw_stamp(rgb, number)
                 sink.write(b"FRAME\n" + cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420).tobytes())
+            sink.flush()
+            os.fsync(sink.fileno())  # or the system writes 70 MB to the disk during the call
 
 
 def load_material(picture: Path | None, voice: Path | None) -> Material:

@@ -8,6 +8,7 @@ import { PictureWatch, watchBeeps } from "/bench/watch.js";
 const OPENING = 400; // pictures kept from the beginning of the call
 const RECEIVED = ["framesDecoded", "framesDropped", "freezeCount", "packetsLost",
   "keyFramesDecoded", "frameWidth", "jitterBufferDelay", "jitterBufferEmittedCount",
+  "jitterBufferTargetDelay", "jitterBufferMinimumDelay", "totalDecodeTime",
   "concealedSamples", "totalSamplesReceived"];
 const SENT = ["frameWidth", "framesSent", "keyFramesEncoded", "qualityLimitationReason"];
 

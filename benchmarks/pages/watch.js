@@ -6,7 +6,7 @@ const SETTLE_MS = 500; // before the sound of a new element can be tapped
 const QUIET_S = 0.4; // two beeps are further apart than this
 
 /**
- * `pictures`: [shown at (ms), stamp or null, flash]; `presented` counts also those that were shown
+ * `pictures`: [shown at (ms), stamp or null, flash, received at (ms)]; `presented` counts also those that were shown
  * while this page was too busy to look.
  */
 export class PictureWatch {
@@ -19,9 +19,9 @@ export class PictureWatch {
   }
 
   #wait() {
-    this.video.requestVideoFrameCallback((_, { presentedFrames }) => {
+    this.video.requestVideoFrameCallback((_, { presentedFrames, receiveTime }) => {
       const { value, flash } = this.reader.read(this.video);
-      this.pictures.push([performance.now(), value, flash]);
+      this.pictures.push([performance.now(), value, flash, receiveTime ?? null]);
       this.presented = presentedFrames;
       this.#wait();
     });
