@@ -67,7 +67,7 @@ class LipSyncEngine:
 
         Args:
             weights: folder with manifest.json; the shipped one by default.
-            runtime: "onnxruntime", or "onnxruntime:VARIANT" (fp32 by default).
+            runtime: "onnxruntime", or "onnxruntime:VARIANT" (the manifest's default).
             threads: per call.
             slots: window size; look-ahead is (slots - 1) * 40 ms.
         Raises:
@@ -81,7 +81,7 @@ class LipSyncEngine:
             raise RuntimeUnavailableError(
                 f"no variant '{variant}' in these weights: {', '.join(sorted(manifest.files))}"
             )
-        engine = cls(manifest, OnnxRuntime(manifest, variant or "fp32", threads), slots)
+        engine = cls(manifest, OnnxRuntime(manifest, variant, threads), slots)
         # The detector's first call in a process loads its cascades: not in somebody's first second.
         FaceFollower(engine.landmarks).follow(np.zeros((480, 640, 3), np.uint8))
         return engine

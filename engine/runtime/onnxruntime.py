@@ -16,8 +16,9 @@ class OnnxRuntime:
 
     name = "onnxruntime"
 
-    def __init__(self, manifest: Manifest, variant: str = "fp32", threads: int = 1) -> None:
-        self.variant = variant
+    def __init__(self, manifest: Manifest, variant: str = "", threads: int = 1) -> None:
+        """variant: the manifest's default if empty."""
+        self.variant = variant = variant or manifest.default
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

@@ -17,6 +17,7 @@ from engine.errors import WeightsError
 Tensor = NDArray[np.float32]
 GRAPHS = ("encoder", "audio", "denoiser", "decoder", "landmarks")
 FORMAT = 1
+REFERENCE = "fp32"  # the variant that others are measured against
 
 
 class Runtime(Protocol):
@@ -41,6 +42,7 @@ class Manifest:
     tau: float
     levels: dict[int, tuple[float, ...]]  # window size -> noise levels, oldest slot first
     default_strength: float
+    default: str  # variant that runs unless another is asked for
     files: dict[str, dict[str, str]]  # variant -> graph -> file name
     hashes: dict[str, str]  # file name -> sha256
 
@@ -49,8 +51,8 @@ class Manifest:
         """Read and check a weights folder.
 
         Raises:
-            WeightsError: no manifest, an unknown format, or a file that is missing or whose hash
-                differs.
+            WeightsError: no manifest, an unknown format, a default that is no variant, or a file
+                that is missing or whose hash differs.
         """
         path = folder / "manifest.json"
         try:
@@ -71,9 +73,15 @@ class Manifest:
             tau=stored["tau"],
             levels={int(k): tuple(v) for k, v in stored["levels"].items()},
             default_strength=stored["default_strength"],
+            default=stored.get("default", REFERENCE),
             files=stored["files"],
             hashes=stored["hashes"],
         )
+        if manifest.default not in manifest.files:
+            raise WeightsError(
+                f"{path}: the default variant '{manifest.default}' is none of these: "
+                f"{', '.join(sorted(manifest.files))}"
+            )
         for name in {n for files in manifest.files.values() for n in files.values()}:
             manifest._check(name)
         return manifest
@@ -89,8 +97,8 @@ class Manifest:
             )
 
     def path(self, graph: str, variant: str) -> Path:
-        """File of `graph` in `variant`, falling back to fp32 where the variant has no file of its
-        own.
+        """File of `graph` in `variant`, falling back to the reference where the variant has no file
+        of its own.
         """
         files = self.files.get(variant, {})
-        return self.folder / (files.get(graph) or self.files["fp32"][graph])
+        return self.folder / (files.get(graph) or self.files[REFERENCE][graph])
