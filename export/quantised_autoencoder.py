@@ -1,0 +1,171 @@
+"""The autoencoder in int8 for ONNX Runtime: convolutions channels last, from ranges seen on
+calibration crops.
+
+What touches pixels or latents stays float32: the first convolution, and the decoder's last, whose
+rounding would show as grain. After a ReLU the 8 bits are all spent above zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.model.autoencoder import Decoder, Encoder, Residual
+from export.builder import CONTRIB, LARGEST_WEIGHT, Builder
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A quantised picture: name of the uint8 value (N, h, w, C), value = scale (q - zero), and what
+    the float32 network has there on the calibration crops, (N, C, h, w).
+    """
+
+    name: str
+    scale: float
+    zero: int
+    seen: Tensor
+
+
+def quantised_range(seen: Tensor) -> tuple[float, int]:
+    """Scale and zero point of uint8 that cover `seen`, and 0 exactly."""
+    low, high = min(float(seen.min()), 0.0), max(float(seen.max()), 1e-6)
+    scale = (high - low) / 255
+    return scale, round(-low / scale)
+
+
+class PictureBuilder(Builder):
+    """Builds and calibrates at once: each layer also runs in float32 on the calibration crops."""
+
+    def quantise(self, x: str, seen: Tensor) -> Quantity:
+        """From a float32 value (N, C, h, w)."""
+        scale, zero = quantised_range(seen)
+        q = self.op("QuantizeLinear", x, np.float32(scale), np.uint8(zero))
+        return Quantity(self.op("Transpose", q, perm=[0, 2, 3, 1]), scale, zero, seen)
+
+    def dequantise(self, x: Quantity) -> str:
+        """A float32 value (N, C, h, w)."""
+        q = self.op("Transpose", x.name, perm=[0, 3, 1, 2])
+        return self.op("DequantizeLinear", q, np.float32(x.scale), np.uint8(x.zero))
+
+    def float_conv(self, x: str, weight: Tensor, bias: Tensor, stride: int = 1) -> str:
+        """On a float32 value; padded so that stride 1 keeps the size."""
+        side = weight.shape[2]
+        return self.op(
+            "Conv", x, weight, bias,
+            kernel_shape=[side] * 2, strides=[stride] * 2, pads=[(side - 1) // 2] * 4,
+        )  # fmt: skip
+
+    def conv(
+        self, x: Quantity, conv: nn.Conv2d, relu: bool, order: Tensor | None = None
+    ) -> Quantity:
+        """`order` renumbers the output channels."""
+        weight, bias = conv.weight, conv.bias
+        assert bias is not None
+        if order is not None:
+            weight, bias = weight[order], bias[order]
+        seen = F.conv2d(x.seen, weight, bias, conv.stride, conv.padding)
+        seen = F.relu(seen) if relu else seen
+        scale, zero = quantised_range(seen)
+        step = weight.abs().amax((1, 2, 3)).clamp(min=1e-9) / LARGEST_WEIGHT
+        q = (weight / step[:, None, None, None]).round().to(torch.int8)
+        sum_bias = (bias / (step * x.scale)).round().to(torch.int32)
+        name = self.op(
+            "QLinearConv",
+            *(x.name, np.float32(x.scale), np.uint8(x.zero)),
+            *(q, step, np.zeros(len(q), np.int8)),
+            *(np.float32(scale), np.uint8(zero), sum_bias),
+            domain=CONTRIB,
+            channels_last=1,
+            kernel_shape=list(conv.kernel_size),
+            strides=list(conv.stride),
+            pads=[int(side) for side in conv.padding] * 2,
+        )
+        return Quantity(name, scale, zero, seen)
+
+    def residual(self, x: Quantity, block: Residual) -> Quantity:
+        y = self.conv(self.conv(x, block.first, relu=True), block.second, relu=False)
+        seen = F.relu(x.seen + y.seen)
+        scale, zero = quantised_range(seen)
+        sides = [v for q in (x, y) for v in (q.name, np.float32(q.scale), np.uint8(q.zero))]
+        name = self.contrib("QLinearAdd", *sides, np.float32(scale), np.uint8(zero))
+        return Quantity(name, scale, zero, seen)
+
+    def layers(self, x: Quantity, layers: nn.Sequential, first: int, last: int) -> Quantity:
+        """Layers first .. last-1 of an autoencoder's half, strided or residual."""
+        k = first
+        while k < last:
+            layer, following = layers[k], layers[k + 1]
+            if isinstance(layer, Residual):
+                x = self.residual(x, layer)
+            elif isinstance(following, nn.PixelShuffle):
+                x = self.upsampled(x, layer)
+                k += 1
+            else:
+                x = self.conv(x, layer, isinstance(following, nn.ReLU))
+                k += isinstance(following, nn.ReLU)
+            k += 1
+        return x
+
+    def upsampled(self, x: Quantity, conv: nn.Conv2d) -> Quantity:
+        """A convolution, then PixelShuffle(2): with the channels in the order (row, column, C),
+        whole rows of memory move.
+        """
+        count = conv.out_channels // 4
+        order = torch.arange(4 * count).reshape(count, 4).T.flatten()
+        x = self.conv(x, conv, relu=False, order=order)
+        seen = F.pixel_shuffle(x.seen[:, order.argsort()], 2)
+        rows = self.op(
+            "Transpose", self.reshape(x.name, 0, 0, 0, 2, 2 * count), perm=[0, 1, 3, 2, 4]
+        )
+        sizes = self.op("Mul", self.op("Shape", x.name), np.array([1, 2, 2, 1]))
+        sizes = self.op("Slice", sizes, np.array([0]), np.array([3]))
+        shape = self.op("Concat", sizes, np.array([count]), axis=0)
+        return Quantity(self.op("Reshape", rows, shape), x.scale, x.zero, seen)
+
+
+def on_pixels(conv: nn.Conv2d) -> Tensor:
+    """PixelUnshuffle(2) and a 3 x 3 convolution as one of 6 x 6 with stride 2: (O, 12, 3, 3) ->
+    (O, 3, 6, 6).
+    """
+    weight = conv.weight.reshape(-1, 3, 2, 2, 3, 3)  # (O, C, row, column, i, j)
+    return weight.permute(0, 1, 4, 2, 5, 3).reshape(-1, 3, 6, 6)
+
+
+@torch.no_grad()
+def write_encoder(encoder: Encoder, path: Path, crops: Tensor) -> None:
+    """crops: float32 (N, 3, S, S) to calibrate with."""
+    b, layers = PictureBuilder(), encoder.layers
+    first, last = layers[1], layers[-1]
+    features = b.op("Relu", b.float_conv("crop", on_pixels(first), first.bias, 2))
+    seen = F.relu(first(F.pixel_unshuffle(crops, 2)))
+    x = b.layers(b.quantise(features, seen), layers, 3, len(layers) - 1)
+    x = b.conv(x, last, relu=False)
+    side = crops.shape[-1]
+    z = (
+        b.op("Mul", b.dequantise(x), encoder.scale),
+        ("batch", last.out_channels, side // 8, side // 8),
+    )
+    b.save(path, {"crop": ("batch", 3, side, side)}, {"z": z})
+
+
+@torch.no_grad()
+def write_decoder(decoder: Decoder, path: Path, latents: Tensor) -> None:
+    """latents: float32 (N, 16, h, w) to calibrate with; height and width stay free."""
+    b, layers = PictureBuilder(), decoder.layers
+    first, last = layers[0], layers[-2]
+    weight = first.weight / decoder.scale
+    features = b.op("Relu", b.float_conv("z", weight, first.bias))
+    seen = F.relu(first(latents / decoder.scale))
+    x = b.layers(b.quantise(features, seen), layers, 2, len(layers) - 2)
+    shuffled = b.float_conv(b.dequantise(x), last.weight, last.bias)
+    crop = b.op("DepthToSpace", shuffled, blocksize=2, mode="CRD")
+    b.save(
+        path,
+        {"z": ("batch", first.in_channels, "height", "width")},
+        {"crop": (crop, ("batch", 3, "rows", "columns"))},
+    )
