@@ -12,18 +12,22 @@ from pathlib import Path
 
 from engine.engine import WEIGHTS
 from engine.flow import TAU, level_grid
+from engine.media import MediaError
 from engine.model.audio_encoder import AudioEncoder
 from engine.model.autoencoder import Autoencoder
 from engine.model.dit import Denoiser
-from engine.runtime.protocol import FORMAT
+from engine.runtime.protocol import FORMAT, REFERENCE
+from export.calibration import calibration_files, record
 from export.graphs import CROP_PX, graphs
+from export.int8 import compare, write_int8
 from export.onnx_files import export_graph
 from training import checkpoint
+from training.splits import HeldOutError
+
+Networks = tuple[Autoencoder, AudioEncoder, Denoiser]
 
 
-def load_networks(
-    autoencoder: Path, audio: Path, denoiser: Path
-) -> tuple[Autoencoder, AudioEncoder, Denoiser]:
+def load_networks(autoencoder: Path, audio: Path, denoiser: Path) -> Networks:
     networks = Autoencoder(), AudioEncoder(), Denoiser()
     networks[0].load_state_dict(checkpoint.load(autoencoder).weights)
     networks[1].load_state_dict(checkpoint.load(audio).weights)
@@ -32,22 +36,57 @@ def load_networks(
 
 
 def write_manifest(
-    folder: Path, files: dict[str, dict[str, str]], model: str, default_strength: float
+    folder: Path,
+    files: dict[str, dict[str, str]],
+    parity: dict[str, dict[str, dict[str, float | int]]],
+    args: argparse.Namespace,
 ) -> None:
+    """files: variant -> graph -> file; parity: variant -> graph -> difference from fp32."""
     names = sorted({n for graphs_of in files.values() for n in graphs_of.values()})
     manifest = {
         "format": FORMAT,
-        "model": model,
+        "model": args.model,
         "crop_px": CROP_PX,
         "latent_channels": 16,
         "tau": TAU,
         "levels": {str(n): [round(float(v), 4) for v in level_grid(n)] for n in (1, 2, 3, 4)},
-        "default_strength": default_strength,
+        "default_strength": args.strength,
+        "default": args.default if args.default in files else REFERENCE,
         "files": files,
+        "parity": parity,
         "hashes": {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names},
         "credit": "see model_card.md",
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def write_fp32(networks: Networks, folder: Path) -> dict[str, str]:
+    files = {"landmarks": "landmarks.onnx"}
+    if folder.resolve() != WEIGHTS.resolve():
+        shutil.copy(WEIGHTS / "landmarks.onnx", folder)
+    for name, graph in graphs(*networks).items():
+        path = folder / f"{name}.onnx"
+        error = export_graph(name, graph, path)
+        files[name] = path.name
+        print(f"{name}: {path.stat().st_size / 1e6:.1f} MB, error {error:.1e}")
+    return files
+
+
+def write_quantised(
+    networks: Networks, folder: Path, pictures: list[Path]
+) -> tuple[dict[str, str], dict[str, dict[str, float | int]]]:
+    """The int8 files beside the fp32 ones, calibrated on every second picture, and how far they are
+    from fp32 on the others.
+    """
+    files = write_int8(networks, record(folder, pictures[::2]), folder)
+    unseen = record(folder, pictures[1::2] or pictures)
+    parity = {}
+    for name, file in files.items():
+        parity[name] = compare(name, folder / f"{name}.onnx", folder / file, unseen[name])
+        size = (folder / file).stat().st_size / 1e6
+        told = " ".join(f"{key} {value}" for key, value in parity[name].items())
+        print(f"{name} int8: {size:.1f} MB, {told}")
+    return files, parity
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -59,18 +98,29 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=WEIGHTS)
     parser.add_argument("--model", default="omnisync-tiny")
     parser.add_argument("--strength", type=float, default=1.0)
+    parser.add_argument(
+        "--calibrate", type=Path, help="folder of pictures or clips of faces; adds an int8 variant"
+    )
+    parser.add_argument(
+        "--default", choices=(REFERENCE, "int8"), default=REFERENCE, help="variant that runs"
+    )
     args = parser.parse_args(argv)
+    if args.default != REFERENCE and not args.calibrate:
+        parser.error(f"--default {args.default} needs --calibrate")
+    try:
+        pictures = calibration_files(args.calibrate) if args.calibrate else []
+    except (HeldOutError, MediaError, OSError) as error:
+        parser.error(str(error))
     networks = load_networks(args.runs / "ae.pt", args.runs / "sound.pt", args.runs / args.denoiser)
     args.output.mkdir(parents=True, exist_ok=True)
-    files = {"landmarks": "landmarks.onnx"}
-    if args.output.resolve() != WEIGHTS.resolve():
-        shutil.copy(WEIGHTS / "landmarks.onnx", args.output)
-    for name, graph in graphs(*networks).items():
-        path = args.output / f"{name}.onnx"
-        error = export_graph(name, graph, path)
-        files[name] = path.name
-        print(f"{name}: {path.stat().st_size / 1e6:.1f} MB, error {error:.1e}")
-    write_manifest(args.output, {"fp32": files}, args.model, args.strength)
+    for stale in args.output.glob("*.int8.onnx"):
+        stale.unlink()
+    files = {REFERENCE: write_fp32(networks, args.output)}
+    parity: dict[str, dict[str, dict[str, float | int]]] = {}
+    write_manifest(args.output, files, parity, args)
+    if pictures:
+        files["int8"], parity["int8"] = write_quantised(networks, args.output, pictures)
+        write_manifest(args.output, files, parity, args)
     return 0
 
 

@@ -1,0 +1,150 @@
+"""The int8 graphs compute what torch does, up to their rounding, for every size that the engine
+asks for.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+import onnxruntime  # noqa: E402
+from torch.nn import functional  # noqa: E402
+
+from engine.model.audio_encoder import AudioEncoder, AudioEncoderConfig  # noqa: E402
+from engine.model.autoencoder import Autoencoder, AutoencoderConfig, Residual  # noqa: E402
+from engine.model.dit import Denoiser, DenoiserConfig  # noqa: E402
+from export.graphs import Hearing  # noqa: E402
+from export.int8 import compare  # noqa: E402
+from export.onnx_files import ParityError  # noqa: E402
+from export.quantised_autoencoder import on_pixels, write_decoder, write_encoder  # noqa: E402
+from export.quantised_denoiser import write_denoiser  # noqa: E402
+from export.quantised_hearing import write_hearing  # noqa: E402
+
+pytestmark = pytest.mark.torch
+DENOISER = DenoiserConfig(
+    width=48, depth=3, heads=2, grid=8, edited=(2, 8, 1, 7), sound_width=48, stem_width=16
+)
+AUTOENCODER = AutoencoderConfig(encoder_widths=(8, 16, 24), decoder_widths=(8, 16, 24))
+
+
+@pytest.fixture
+def denoiser() -> Denoiser:
+    torch.manual_seed(1)
+    model = Denoiser(DENOISER).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return model
+
+
+@pytest.fixture
+def autoencoder() -> Autoencoder:
+    torch.manual_seed(2)
+    model = Autoencoder(AUTOENCODER).eval()
+    for module in model.modules():
+        if isinstance(module, Residual):
+            torch.nn.init.normal_(module.second.weight, std=0.1)
+    model.set_scale(0.3)
+    return model
+
+
+def window(batch: int, slots: int) -> list[torch.Tensor]:
+    torch.manual_seed(3)
+    return [
+        torch.randn(batch, slots, 16, 8, 8),
+        torch.randn(batch, slots, 16, 8, 8),
+        torch.rand(batch, slots),
+        torch.randn(batch, slots, 5, 48),
+        torch.rand(batch) * 2,
+        torch.rand(batch, 2),
+    ]
+
+
+def run(path: Path, *inputs: torch.Tensor) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [i.name for i in session.get_inputs()]
+    return session.run(None, {n: i.numpy() for n, i in zip(names, inputs, strict=True)})
+
+
+def relative_rms(got: np.ndarray, expected: torch.Tensor) -> float:
+    wanted = expected.detach().numpy()
+    return float(np.sqrt(((got - wanted) ** 2).mean()) / wanted.std())
+
+
+@pytest.mark.parametrize(("batch", "slots"), [(1, 1), (1, 3), (2, 4)])
+def test_the_denoiser_for_any_window(
+    batch: int, slots: int, denoiser: Denoiser, tmp_path: Path
+) -> None:
+    path = tmp_path / "denoiser.onnx"
+    write_denoiser(denoiser, path)
+    given = window(batch, slots)
+    expected = denoiser(*given) - given[1]
+    assert relative_rms(run(path, *given)[0] - given[1].numpy(), expected) < 0.04
+
+
+@pytest.mark.parametrize("which", range(6))
+def test_every_input_matters_as_much_as_in_torch(
+    which: int, denoiser: Denoiser, tmp_path: Path
+) -> None:
+    path = tmp_path / "denoiser.onnx"
+    write_denoiser(denoiser, path)
+    given = window(1, 3)
+    changed = [t.clone() for t in given]
+    changed[which] = changed[which].flip(-1) * 0.5
+    expected = denoiser(*given) - denoiser(*changed)
+    got = run(path, *given)[0] - run(path, *changed)[0]
+    assert np.corrcoef(got.ravel(), expected.detach().numpy().ravel())[0, 1] > 0.8
+
+
+def test_the_first_convolution_reads_pixels_directly(autoencoder: Autoencoder) -> None:
+    crop = torch.rand(1, 3, 32, 32)
+    first = autoencoder.encoder.layers[1]
+    direct = functional.conv2d(crop, on_pixels(first), first.bias, stride=2, padding=2)
+    unshuffled = first(functional.pixel_unshuffle(crop, 2))
+    torch.testing.assert_close(direct, unshuffled, atol=1e-5, rtol=1e-5)
+
+
+def test_the_encoder(autoencoder: Autoencoder, tmp_path: Path) -> None:
+    crops = torch.rand(6, 3, 32, 32) * 2 - 1
+    write_encoder(autoencoder.encoder, tmp_path / "encoder.onnx", crops[:4])
+    got = run(tmp_path / "encoder.onnx", crops[4:])[0]
+    assert relative_rms(got, autoencoder.encoder(crops[4:])) < 0.05
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (5, 6)])
+def test_the_decoder_for_a_part_of_a_crop(
+    height: int, width: int, autoencoder: Autoencoder, tmp_path: Path
+) -> None:
+    write_decoder(autoencoder.decoder, tmp_path / "decoder.onnx", torch.randn(4, 16, 8, 8))
+    latents = torch.randn(2, 16, height, width)
+    got = run(tmp_path / "decoder.onnx", latents)[0]
+    assert got.shape == (2, 3, 8 * height, 8 * width)
+    assert relative_rms(got, autoencoder.decoder(latents)) < 0.05
+
+
+def test_hearing(denoiser: Denoiser, tmp_path: Path) -> None:
+    torch.manual_seed(4)
+    audio = AudioEncoder(AudioEncoderConfig(width=48, token_width=48)).eval()
+    hearing = Hearing(audio, denoiser).eval()
+    write_hearing(hearing, tmp_path / "audio.onnx")
+    mel, heard = torch.randn(3, 80, 32), torch.ones(3, 32)
+    heard[1, 20:] = 0
+    tokens, pose = run(tmp_path / "audio.onnx", mel, heard)
+    expected_tokens, expected_pose = hearing(mel, heard)
+    assert relative_rms(tokens, expected_tokens) < 0.04
+    assert relative_rms(pose, expected_pose) < 0.04
+
+
+def test_wrong_weights_are_told_from_rounding(autoencoder: Autoencoder, tmp_path: Path) -> None:
+    crops = torch.rand(4, 3, 32, 32)
+    right, wrong = tmp_path / "right.onnx", tmp_path / "wrong.onnx"
+    write_encoder(autoencoder.encoder, right, crops)
+    with torch.no_grad():
+        autoencoder.encoder.layers[3].weight.mul_(-1)
+    write_encoder(autoencoder.encoder, wrong, crops)
+    calls = [{"crop": crops.numpy()}]
+    assert compare("encoder", right, right, calls) == {"rms": 0.0, "largest": 0.0, "calls": 1}
+    with pytest.raises(ParityError, match=r"wrong\.onnx differs"):
+        compare("encoder", right, wrong, calls)

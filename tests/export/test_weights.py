@@ -1,0 +1,69 @@
+"""The export command: what it writes loads as an engine, in every variant it offers."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from engine import EngineError, LipSyncEngine  # noqa: E402
+from engine.engine import WEIGHTS  # noqa: E402
+from engine.model.audio_encoder import AudioEncoder  # noqa: E402
+from engine.model.autoencoder import Autoencoder  # noqa: E402
+from engine.model.dit import Denoiser  # noqa: E402
+from export import calibration  # noqa: E402
+from export.weights import main  # noqa: E402
+from training import checkpoint  # noqa: E402
+
+pytestmark = pytest.mark.torch
+FACE = Path(__file__).parent.parent / "engine" / "rendered_head.jpg"
+
+
+def test_calibrated_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    networks = {"ae": Autoencoder(), "sound": AudioEncoder(), "denoiser": Denoiser()}
+    for parameter in networks["denoiser"].parameters():
+        torch.nn.init.normal_(parameter, std=0.03)
+    for parameter in networks["ae"].parameters():
+        if parameter.dim() == 4:  # PyTorch's own start lets the picture fade in a few layers
+            torch.nn.init.kaiming_normal_(parameter)
+    for name, network in networks.items():
+        checkpoint.save(tmp_path / f"{name}.pt", network, 0)
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy(FACE, pictures / name)
+    (pictures / "LICENSE").write_text("not a picture")
+    monkeypatch.setattr(calibration, "TICKS", 8)
+    weights = tmp_path / "weights"
+    options = ["--runs", str(tmp_path), "--output", str(weights), "--calibrate", str(pictures)]
+    assert main([*options, "--default", "int8"]) == 0
+
+    manifest = json.loads((weights / "manifest.json").read_text())
+    assert set(manifest["parity"]["int8"]) == {"encoder", "audio", "denoiser", "decoder"}
+    assert LipSyncEngine.load(weights).facts.runtime == "onnxruntime int8"
+    reference = LipSyncEngine.load(weights, "onnxruntime:fp32")
+    assert reference.facts.runtime == "onnxruntime fp32"
+    crop = np.random.default_rng(0).integers(0, 255, (128, 128, 3), dtype=np.uint8)
+    z = reference.encode(crop)
+    assert 0 < np.abs(LipSyncEngine.load(weights).encode(crop) - z).mean() < 0.1 * z.std()
+
+
+def test_a_default_needs_its_variant(tmp_path: Path) -> None:
+    shutil.copytree(WEIGHTS, tmp_path / "weights")
+    path = tmp_path / "weights" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"default": "int4"}))
+    with pytest.raises(EngineError, match="default variant 'int4' is none of these"):
+        LipSyncEngine.load(tmp_path / "weights")
+
+
+def test_a_folder_without_pictures_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--runs", str(tmp_path), "--calibrate", str(tmp_path)])
+    assert "holds no picture or clip" in capsys.readouterr().err
