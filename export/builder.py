@@ -59,8 +59,11 @@ class Builder:
     ) -> list[str]:
         """Add a node with several outputs."""
         names = [i if isinstance(i, str) else self.constant(i) for i in inputs]
-        results = [f"value{len(self._nodes)}_{k}" for k in range(outputs)]
-        self._nodes.append(helper.make_node(kind, names, results, domain=domain, **attributes))
+        name = f"{kind}{len(self._nodes)}"
+        results = [f"{name}_{k}" for k in range(outputs)]
+        self._nodes.append(
+            helper.make_node(kind, names, results, name=name, domain=domain, **attributes)
+        )
         return results
 
     def contrib(self, kind: str, *inputs: Operand, **attributes: Any) -> str:

@@ -144,7 +144,7 @@ class _Graph:
         bias[4::6] += 1  # scale2
         weight = torch.cat([layer.weight for layer in layers])
         every = b.dense(condition, weight.T, bias.flatten())
-        return b.ops("Split", len(bias), every, np.full(len(bias), width), axis=2)
+        return b.ops("Split", len(bias), every, axis=2)
 
     def _keys_and_values(self) -> list[str]:
         """Of all blocks that attend to sound, each (N, 1 + K, D)."""
@@ -152,8 +152,7 @@ class _Graph:
         tokens = self.b.reshape("tokens", -1, 1 + self.config.sound_tokens, self.config.width)
         weight = torch.cat([layer.weight for layer in listening])
         every = self.b.dense(tokens, weight.T, torch.cat([layer.bias for layer in listening]))
-        count = 2 * len(listening)
-        return self.b.ops("Split", count, every, np.full(count, self.config.width), axis=2)
+        return self.b.ops("Split", 2 * len(listening), every, axis=2)
 
     def _norm(self, x: str, scale: str, shift: str) -> str:
         return self.b.op("LayerNormalization", x, scale, shift, axis=-1, epsilon=1e-5)
