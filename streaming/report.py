@@ -6,7 +6,7 @@ from typing import Any
 
 from .mediaclock import FPS
 from .metrics import Metrics
-from .pacer import Kind, Out, Pacer
+from .pacer import SOUND_LEAD_S, Kind, Out, Pacer
 from .sound import SoundTimeline
 
 
@@ -57,9 +57,9 @@ class Report:
         self._metrics.observe_stage("send" if kind == "video" else "send_sound", seconds)
 
     def skew_ms(self) -> float:
-        """Mean of picture release minus sound release since the last call, ms."""
+        """Mean of picture release minus sound release since the last call, beyond its lead, ms."""
         skews, self._skews = self._skews, []
-        return 1000 * sum(skews) / len(skews) if skews else 0.0
+        return 1000 * (sum(skews) / len(skews) - SOUND_LEAD_S) if skews else 0.0
 
     def rates(self, now: float) -> None:
         """Takes the stage rates since the last call into `fps`."""
