@@ -58,7 +58,8 @@ def edit_mask(edit: NDArray[np.float32], source: NDArray[np.float32]) -> Mask:
     """How much of the edit to show at each crop pixel, (S, S) 0..1: the region, less what the edit
     left as it was.
     """
-    change = np.abs(edit - source).max(-1)
+    red, green, blue = cv2.split(cv2.absdiff(edit, source))
+    change = cv2.max(cv2.max(red, green), blue)
     change = cv2.GaussianBlur(change, (0, 0), edit.shape[0] / 40)
     shown = np.clip((change - UNCHANGED) / (CHANGED - UNCHANGED), 0, 1)
     return region(edit.shape[0]) * shown * shown * (3 - 2 * shown)
@@ -99,10 +100,11 @@ def paste(
     flags = cv2.INTER_CUBIC if enlarging else cv2.INTER_LINEAR
     m = cv2.warpAffine(shown, inverse, part, flags=cv2.INTER_LINEAR)
     pixels = cv2.warpAffine(edit, inverse, part, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    below = out[y0:y1, x0:x1].astype(np.float32)
-    blended = below + (pixels - below) * m[..., None]
-    changed = m > 1 / 512
-    region_out = out[y0:y1, x0:x1]
-    region_out[changed] = np.clip(blended[changed] + 0.5, 0, 255).astype(np.uint8)
-    mask[y0:y1, x0:x1] = np.where(changed, m, 0)
+    _, m = cv2.threshold(m, 1 / 512, 0, cv2.THRESH_TOZERO)
+    below = out[y0:y1, x0:x1]
+    blended = cv2.blendLinear(pixels, below.astype(np.float32), m, 1 - m)
+    # Rounds and saturates; where the mask is 0 the source stays bit for bit.
+    shades = cv2.add(blended, 0, dtype=cv2.CV_8U)
+    out[y0:y1, x0:x1] = cv2.copyTo(shades, (m > 0).view(np.uint8), below.copy())
+    mask[y0:y1, x0:x1] = m
     return out, mask
