@@ -23,6 +23,10 @@ AHEAD_S = 0.010
 LEAST_AHEAD_S = 0.005
 MOST_AHEAD_S = 0.016
 MARGIN = round(RATE_HZ * AHEAD_S)
+# A slot's frame goes with sound this much newer than the slot's own, for who speaks is heard later
+# than seen: sound comes in packets. The last of it is unheard when the frame enters the window, as
+# it may be in training (training/windows.py: up to two columns of 10 ms).
+NEWER = RATE_HZ // 50
 PATIENCE_S = 0.020  # how late a frame of a camera in step may be; without it the slot goes on then
 LONGEST_WAIT_S = 0.050  # for a frame, in all
 SHORT_PATIENCE_S = 0.008  # how long ready sound waits for a camera slower than 25 fps

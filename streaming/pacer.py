@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from .mediaclock import FPS, SLOT
+from .mediaclock import FPS, NEWER, SLOT
 from .sound import RATE_HZ, Pcm
 
 Content = TypeVar("Content")
@@ -23,6 +23,7 @@ Picture = TypeVar("Picture")
 
 CHUNK = RATE_HZ // 50  # samples: 20 ms, one Opus frame; more would share one RTP timestamp
 CHUNKS = SLOT // CHUNK
+LEFT_OUT = NEWER // CHUNK  # the first chunks: sound that is older than the first frame's
 LATENESS_WINDOW = 60  # pictures: 2.4 s
 LOST_AFTER_S = 0.3  # slots late for so long: media time was lost
 WARM_UP = 20  # first pictures: they tell of starting, not of running
@@ -146,7 +147,7 @@ class Pacer(Generic[Picture]):
         self._changed = changed
         self._sound: dict[int, Pcm] = {}
         self._pictures: dict[int, tuple[Picture, Kind, float] | None] = {}
-        self._next_chunk = 0
+        self._next_chunk = LEFT_OUT
         self._next_slot = 0
         self._last: Picture | None = None
         self.counts = dict.fromkeys(Kind, 0)
@@ -193,7 +194,11 @@ class Pacer(Generic[Picture]):
         """When the next 20 ms of sound leave; None while they are not there."""
         if not self.clock.started or self._next_chunk // CHUNKS not in self._sound:
             return None
-        return self.clock.release(self._next_chunk * CHUNK / RATE_HZ) - SOUND_LEAD_S
+        return self.clock.release(self._sound_media_s) - SOUND_LEAD_S
+
+    @property
+    def _sound_media_s(self) -> float:
+        return (self._next_chunk - LEFT_OUT) * CHUNK / RATE_HZ
 
     def take_sound(self, now: float) -> Out[Pcm] | None:
         """The next 20 ms, (960,) int16, if due."""
@@ -204,13 +209,13 @@ class Pacer(Generic[Picture]):
             return None
         if now - due > MAX_SOUND_LAG_S:
             self._skip_sound(now)
-        media_s = self._next_chunk * CHUNK / RATE_HZ
+        media_s = self._sound_media_s
         slot, part = divmod(self._next_chunk, CHUNKS)
         chunk = self._sound[slot][part * CHUNK : (part + 1) * CHUNK]
         if part == CHUNKS - 1:
             del self._sound[slot]
         self._next_chunk += 1
-        if self._next_chunk % CHUNKS == 0:
+        if (self._next_chunk - LEFT_OUT) % CHUNKS == 0:
             self._changed()
         return Out(media_s, chunk)
 
@@ -226,7 +231,7 @@ class Pacer(Generic[Picture]):
         """When the next picture or its replacement leaves; None before the first is ready."""
         if not self.clock.started or (self._last is None and not self._pictures):
             return None
-        if self._next_chunk < self._next_slot * CHUNKS:
+        if self._next_chunk < self._next_slot * CHUNKS + LEFT_OUT:
             return None  # its sound has not come up yet: the sender is behind
         due = self.clock.release(self._next_slot / FPS)
         return due if self._next_slot in self._pictures else due + GRACE_S
@@ -257,7 +262,7 @@ class Pacer(Generic[Picture]):
             for slot, picture in self._pictures.items()
             if picture is not None
             and self.clock.release(slot / FPS) <= now
-            and self._next_chunk >= slot * CHUNKS
+            and self._next_chunk >= slot * CHUNKS + LEFT_OUT
         ]
         newest = max(come_up, default=self._next_slot)
         for slot in [s for s in self._pictures if s < newest]:

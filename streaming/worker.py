@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .control import Controls
-from .mediaclock import Slot
+from .mediaclock import NEWER, SLOT, Slot
 from .pacer import Kind
 from .pictures import Rgb, bounded, to_rgb, with_edit
 from .sound import Pcm
@@ -87,6 +87,8 @@ class EngineWorker:
     def _step(self, slot: Slot[av.VideoFrame], voice: Pcm, want: Controls) -> list[Finished]:
         stream = self._opened.result()
         self._apply(stream, want)
+        if not self._pushed:
+            voice = voice[len(voice) * NEWER // SLOT :]
         source = bounded(slot.picture)
         self._in_flight[self._pushed] = (slot.index, source)
         self._pushed += 1

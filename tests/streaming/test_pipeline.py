@@ -21,7 +21,7 @@ from streaming.worker import Finished
 from .double import DoubleEngine
 from .virtual import run_virtually
 
-UP_CAMERA_S = 0.025  # capture to arrival; a camera has exposure and USB before the network
+UP_CAMERA_S = 0.015  # capture to arrival
 UP_SOUND_S = 0.005
 PACKET_S = 0.010
 LOOK_AHEAD_S = 0.080
