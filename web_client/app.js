@@ -171,9 +171,9 @@ function stop() {
 
 async function fail(error, wanted = []) {
   stop();
-  setPhase("error");
   const message = await explain(error, wanted);
-  if (omnisync.state !== "error") return;
+  if (omnisync.state !== "idle") return; // somebody was quicker and has started again
+  setPhase("error");
   resultCover.show("error", message);
   if (!studio.picture) sourceCover.show("quiet", { icon: "i-camera", title: "No picture yet", text: "" });
   if (error instanceof ApiError && error.status === 401) askToken();

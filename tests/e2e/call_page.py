@@ -165,11 +165,12 @@ class CallPage:
         return self.page.inner_text(f"#{side}-cover")
 
     def leave(self) -> None:
-        """Ends a call that still runs, and waits until the server knows."""
+        """Ends a call that still runs, and waits until the server knows or turns out to be gone."""
         if self.page.is_closed() or not self.page.evaluate("omnisync.pc !== null"):
             return
-        with self.page.expect_response("**/api/sessions/*"):
+        with self.page.expect_request("**/api/sessions/*") as told:
             self.page.click("#start")
+        told.value.response()
 
     def overflow_px(self) -> int:
         return int(self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
