@@ -21,6 +21,7 @@ from engine.audio import SAMPLES_PER_FRAME, SoundRing
 from training.drives import Drive, load_sound, make_drive
 from training.grid import read_frames
 from training.lip_pose import PoseBasis, opening
+from training.sharpness import mouth_detail
 from training.splits import data_dir
 from training.sync_figures import Judged, SyncFigures, correlation, pooled
 
@@ -102,11 +103,26 @@ def _beside(judged: list[Judged], tracks: list[NDArray[np.float64]]) -> float:
     return pooled([Judged(t, j.truth, j.source) for t, j in zip(tracks, judged, strict=True)]).r
 
 
+def _mean(tracks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over tracks (N, T), NaN where none is defined."""
+    count = (~np.isnan(tracks)).sum(0)
+    return np.where(count > 0, np.nansum(tracks, 0) / np.maximum(count, 1), np.nan)
+
+
+def _sharpness(folder: Path, stem: str) -> float:
+    """Fine detail in the output's mouth over that in its source's."""
+    output, source = (
+        mouth_detail(np.load(folder / name)["frames"], np.load(folder / "labels" / name)["points"])
+        for name in (f"{stem}.npz", f"{stem}_source.npz")
+    )
+    return output / source
+
+
 def score(args: argparse.Namespace) -> int:
     labels = args.output / "labels"
     report: dict[str, dict[str, object]] = {}
     for name in picture_sets():
-        judged, loudness, heard = [], [], []
+        judged, loudness, heard, sharpness = [], [], [], []
         for path in sorted(args.output.glob(f"{name}_*.drive.npz")):
             stem = path.name.removesuffix(".drive.npz")
             drive = np.load(path)
@@ -115,13 +131,14 @@ def score(args: argparse.Namespace) -> int:
             source = _opening_of(labels / f"{stem}_source.npz")
             source = source[there_and_back(len(source), count)]
             judged.append(Judged(output, drive["opening"][:count], source))
+            sharpness.append(_sharpness(args.output, stem))
             loudness.append(drive["loudness"][:count])
             heard.append(drive["heard"][:count].astype(np.float64))
         count = min(len(j.output) for j in judged)
         judged = [Judged(j.output[:count], j.truth[:count], j.source[:count]) for j in judged]
         truths = np.stack([j.truth for j in judged])
         # The mean mouth of the other drives: what can be had without listening.
-        templates = [np.nanmean(np.delete(truths, k, 0), 0) for k in range(len(judged))]
+        templates = [_mean(np.delete(truths, k, 0)) for k in range(len(judged))]
         figures: SyncFigures = pooled(judged)
         beside = {
             "template_r": _beside(judged, templates),
@@ -133,12 +150,13 @@ def score(args: argparse.Namespace) -> int:
             asdict(figures)
             | beside
             | {"each_r": [round(correlation(j.output, j.truth), 3) for j in judged]}
+            | {"sharpness": float(np.mean(sharpness))}
         )
         told = " ".join(f"{k.removesuffix('_r')} {v:.3f}" for k, v in beside.items())
         print(
             f"{name:10s} r {figures.r:.3f} leak {figures.leak:+.3f} "
             f"amplitude {figures.amplitude:.2f} offset {figures.offset} "
-            f"lost {figures.lost:.3f} | {told}"
+            f"lost {figures.lost:.3f} sharpness {np.mean(sharpness):.2f} | {told}"
         )
     (args.output / "sync.json").write_text(json.dumps(report, indent=1) + "\n")
     return 0
