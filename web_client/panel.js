@@ -4,7 +4,7 @@ import { Sparkline } from "./sparkline.js";
 
 const TICK_MS = 40;
 const STAGES = {
-  face: "Face", encode: "Encode", audio: "Sound", denoise: "Denoise", decode: "Decode", paste: "Paste",
+  face: "Face", encode: "Encode", audio: "Sound", denoise: "Denoise", decode: "Decode", paste: "Paste", convert: "Convert",
 };
 const FACTS = {
   face: "Face", speech: "Voice", offset: "A/V offset", ahead: "Look-ahead", repeats: "Repeated",

@@ -179,7 +179,7 @@ async def _bypass() -> None:
         assert stats["passed_through"] > 0
         assert stats["fps_in"] > 5 and stats["look_ahead_ms"] == 80
         assert isinstance(stats["playout_delay_ms"], float)
-        assert set(stats["stage_ms"]) == {"face", "denoise"}
+        assert set(stats["stage_ms"]) == {"face", "denoise", "convert"}
 
 
 def test_full_server_says_when_to_come_back() -> None:
