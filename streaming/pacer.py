@@ -1,21 +1,17 @@
-"""The output clock: frame n and its 40 ms of sound leave by the same release time, the sound a
+"""What leaves and when: frame n and its 40 ms of sound leave by the same release time, the sound a
 little before: a receiver holds sound longer than pictures, and would hold the pictures for it.
 
-Sound never waits for a picture: a picture that is not ready is replaced by the last one. The delay
-between taking a slot and releasing it follows what the engine needs, slowly, by stretching the
-spacing of packets, never by cutting samples. Time is injected; nothing here sleeps.
+Sound never waits for a picture: a picture that is not ready is replaced by the last one. Time is
+injected; nothing here sleeps.
 """
 
-import math
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
 
-import numpy as np
-
 from .mediaclock import FPS, NEWER, SLOT
+from .playout import PlayoutClock
 from .sound import RATE_HZ, Pcm
 
 Content = TypeVar("Content")
@@ -24,22 +20,10 @@ Picture = TypeVar("Picture")
 CHUNK = RATE_HZ // 50  # samples: 20 ms, one Opus frame; more would share one RTP timestamp
 CHUNKS = SLOT // CHUNK
 LEFT_OUT = NEWER // CHUNK  # the first chunks: sound that is older than the first frame's
-LATENESS_WINDOW = 60  # pictures: 2.4 s
-LOST_AFTER_S = 0.3  # slots late for so long: media time was lost
-WARM_UP = 20  # first pictures: they tell of starting, not of running
-FIRST_JUDGED = 8  # pictures before the first delay is corrected
-OUTLIERS = 0.15  # of the pictures may be later than the delay allows; nearly all within the grace
-SLACK_S = 0.002
 # Chromium plays sound 40 to 60 ms after its arrival, a picture 35; where they differ by more than
 # 30 it holds the earlier one. Sent together, pictures waited up to 16 ms for their sound.
 SOUND_LEAD_S = 0.020
-GRACE_S = 0.025  # a picture may leave this much after its sound before the last one repeats
-RISE = 0.02  # seconds of delay per second; 2 % is what a receiver stretches without being heard
-FAST_RISE = 0.1  # while a whole frame behind: every picture would be late until it has caught up
-FALL = 0.02
-FAST_FALL = 0.05  # while more than two frames above what is needed
-FAR_ABOVE_S = 0.5  # a delay that no stretching takes back in time is given up at once
-MAX_DELAY_S = 0.4  # a machine that needs more repeats pictures instead
+GRACE_S = 0.025  # a picture may leave this much after its release before the last one repeats
 MAX_SOUND_SLOTS = 50
 MAX_SOUND_LAG_S = 0.5  # a sender that is further behind leaves sound out, not to lag for ever
 MAX_PICTURES = 32
@@ -64,79 +48,6 @@ class Out(Generic[Content]):
     content: Content
     kind: Kind = Kind.SYNCED
     held_s: float | None = None
-
-
-class PlayoutClock:
-    """Release time = base + media time; the base follows the lateness of nearly all pictures."""
-
-    def __init__(self) -> None:
-        self._base: float | None = None
-        self._first_delay_s = 0.0
-        self._moved_at = 0.0
-        self._lateness: deque[float] = deque(maxlen=LATENESS_WINDOW)
-        self._taken: deque[float] = deque(maxlen=FPS // 2)
-        self._target = 0.0
-        self._late_since: float | None = None
-        self._seen = 0
-        self.rebased = 0
-
-    @property
-    def started(self) -> bool:
-        return self._base is not None
-
-    def start(self, now: float, delay_s: float) -> None:
-        """Media time 0 leaves at now + delay_s until experience says otherwise."""
-        self._first_delay_s = self._first_delay_s or delay_s
-        self._base = self._target = now + delay_s
-        self._moved_at = now
-
-    def release(self, media_s: float) -> float:
-        assert self._base is not None
-        return self._base + media_s
-
-    def taken(self, media_s: float, now: float) -> None:
-        """Learns that the slot of this media time was taken at `now`.
-
-        What is late after a stall is sent at once, and catches up. Only when slots go on being
-        taken after their release has media time been lost, and the clock moves on.
-        """
-        self._taken.append(now - media_s)
-        if self._base is None or now - media_s <= self._base:
-            self._late_since = None
-        elif self._late_since is None:
-            self._late_since = now
-        elif now - self._late_since > LOST_AFTER_S:
-            self.start(now, -media_s + self._first_delay_s)
-            self._late_since = None
-            self._lateness.clear()
-            self.rebased += 1
-
-    def ready(self, media_s: float, now: float) -> None:
-        """Learns that the picture of this media time became ready at `now`."""
-        self._seen += 1
-        if self._seen <= WARM_UP:
-            return
-        self._lateness.append(now - media_s)
-        if len(self._lateness) >= FIRST_JUDGED:
-            ignored = max(2, int(OUTLIERS * len(self._lateness)))
-            needed = float(np.sort(self._lateness)[-1 - ignored]) + SLACK_S
-            self._target = min(needed, self._limit())
-
-    def _limit(self) -> float:
-        return float(np.median(self._taken)) + MAX_DELAY_S if self._taken else math.inf
-
-    def advance(self, now: float) -> None:
-        """Moves the base towards its target, slowly enough to go unheard."""
-        assert self._base is not None
-        passed = max(0.0, now - self._moved_at)
-        self._moved_at = now
-        step = self._target - self._base
-        if step > 0:
-            self._base += min(step, passed * (FAST_RISE if step > 1 / FPS else RISE))
-        elif step < -FAR_ABOVE_S:
-            self._base = self._target
-        else:
-            self._base += max(step, -passed * (FAST_FALL if step < -2 / FPS else FALL))
 
 
 class Pacer(Generic[Picture]):

@@ -16,7 +16,8 @@ from .control import Controls
 from .inlets import pump_camera, pump_sound
 from .mediaclock import FPS, MediaClock, Slot
 from .metrics import Metrics
-from .pacer import Pacer, PlayoutClock
+from .pacer import Pacer
+from .playout import PlayoutClock
 from .report import Report
 from .settings import Settings
 from .sound import Decimator, Pcm, SoundTimeline

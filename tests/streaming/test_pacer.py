@@ -2,16 +2,8 @@ import numpy as np
 import pytest
 
 from streaming.mediaclock import NEWER
-from streaming.pacer import (
-    CHUNK,
-    GRACE_S,
-    MAX_DELAY_S,
-    SLACK_S,
-    SOUND_LEAD_S,
-    Kind,
-    Pacer,
-    PlayoutClock,
-)
+from streaming.pacer import CHUNK, GRACE_S, SOUND_LEAD_S, Kind, Pacer
+from streaming.playout import MAX_DELAY_S, SLACK_S, PlayoutClock
 
 SLOT_S = 0.04
 
