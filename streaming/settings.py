@@ -30,7 +30,7 @@ class IceServer(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Everything that an operator can change. Passed down, never read as a global."""
+    """What an operator can change: by flag, by OMNISYNC_NAME, or in a TOML file (--config FILE)."""
 
     model_config = SettingsConfigDict(
         env_prefix="OMNISYNC_",

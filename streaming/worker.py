@@ -70,11 +70,9 @@ class EngineWorker:
 
     def __init__(self, engine: Engine, controls: Controls) -> None:
         self._engine = engine
-        self._applied = controls
+        self._applied: tuple[Controls, float] | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
-        self._opened: Future[Stream] = self._pool.submit(
-            engine.open_stream, controls.strength, _whole(controls)
-        )
+        self._opened: Future[Stream] = self._pool.submit(engine.open_stream, controls.strength)
         self._in_flight: dict[int, tuple[int, av.VideoFrame]] = {}
         self._pushed = 0
         self.stage_ms: dict[str, float] = {}
@@ -86,10 +84,10 @@ class EngineWorker:
 
     def _step(self, slot: Slot[av.VideoFrame], voice: Pcm, want: Controls) -> list[Finished]:
         stream = self._opened.result()
-        self._apply(stream, want)
         if not self._pushed:
             voice = voice[len(voice) * NEWER // SLOT :]
         source = bounded(slot.picture)
+        self._apply(stream, want, source.width / slot.picture.width)
         self._in_flight[self._pushed] = (slot.index, source)
         self._pushed += 1
         begin = perf_counter()
@@ -110,13 +108,11 @@ class EngineWorker:
         picture = with_edit(source, frame.rgb, frame.mask)
         return Finished(slot, picture, Kind.SYNCED, frame.face_found)
 
-    def _apply(self, stream: Any, want: Controls) -> None:
-        if want == self._applied:
-            return
-        stream.strength, stream.bypass = want.strength, want.bypass
-        if want.face_box != self._applied.face_box:
-            stream.face_box = _whole(want)
-        self._applied = want
+    def _apply(self, stream: Any, want: Controls, scale: float) -> None:
+        if (want, scale) != self._applied:
+            stream.strength, stream.bypass = want.strength, want.bypass
+            stream.face_box = _scaled(want, scale)
+            self._applied = want, scale
 
     def close(self) -> None:
         """Ends the stream after the step in flight, without waiting for it."""
@@ -129,8 +125,9 @@ class EngineWorker:
         self._in_flight.clear()
 
 
-def _whole(controls: Controls) -> tuple[int, int, int, int] | None:
+def _scaled(controls: Controls, scale: float) -> tuple[int, int, int, int] | None:
+    """The box in the pixels that the engine sees: those of a `bounded` frame."""
     if controls.face_box is None:
         return None
-    x, y, width, height = (round(value) for value in controls.face_box)
+    x, y, width, height = (round(scale * value) for value in controls.face_box)
     return x, y, width, height
