@@ -246,15 +246,15 @@ class LipSyncStream:
         if held.transform is None or held.crop is None or self.bypass:
             return SyncedFrame(held.index, held.frame, None, held.transform is not None)
         with self._stage("decode"):
-            edit = self._decode(latent, held.crop)
+            edit, kept = self._decode(latent, held.crop), self._decode(slot.z, held.crop)
         with self._stage("paste"):
             rgb, mask = paste(
-                held.frame, held.crop, edit, held.transform, self._fade_out(held.alpha)
+                held.frame, held.crop, edit, kept, held.transform, self._fade_out(held.alpha)
             )
         return SyncedFrame(held.index, rgb, mask, True)
 
     def _decode(self, latent: NDArray[np.float32], crop: Rgb) -> NDArray[np.float32]:
-        """The edited crop, float32 0..255: decoded where it may be pasted, else the source."""
+        """A crop, float32 0..255: the latent decoded where it may be pasted, else the source."""
         top, left, right = (round(share * latent.shape[1]) for share in _DECODED)
         edit = crop.astype(np.float32)
         part = self._engine.decode(latent[:, top:, left:right])

@@ -1,5 +1,9 @@
-"""Pastes the re-synced crop back at the frame's own resolution: soft edge, matched colour, and the
-source kept where nothing changed.
+"""Pastes the re-synced crop back at the frame's own resolution: soft edge, matched colour, the
+source kept where nothing changed, and its own detail where little did.
+
+What the autoencoder cannot show (pores, stubble, grain) is not the edit's doing: the difference
+between the edited and the unedited latent, both decoded, is what moves onto the frame. Only where
+that is large (lips, teeth) the decoded pixels themselves are shown.
 """
 
 from __future__ import annotations
@@ -18,7 +22,9 @@ Mask = NDArray[np.float32]
 CENTRE = (0.5, 0.60)  # of the editable region, crop units: lips, chin and the cheeks beside them
 RADII = (0.40, 0.38)
 SOFTNESS = 0.22  # share of the radius over which the edit fades out
-UNCHANGED, CHANGED = 3.0, 11.0  # grey levels: below, the source stays; above, the edit shows whole
+# Grey levels of change: below the first the source stays, above the second the edit shows whole.
+SHOWN = (1.5, 6.0)
+REPLACED = (6.0, 20.0)  # the same for giving up the source's own detail
 
 
 @lru_cache(4)
@@ -54,26 +60,34 @@ def match_colour(edit: NDArray[np.float32], source: NDArray[np.float32]) -> NDAr
     return edit + cv2.resize(slow, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
-def edit_mask(edit: NDArray[np.float32], source: NDArray[np.float32]) -> Mask:
-    """How much of the edit to show at each crop pixel, (S, S) 0..1: the region, less what the edit
-    left as it was.
-    """
-    red, green, blue = cv2.split(cv2.absdiff(edit, source))
+def _rise(change: Mask, bounds: tuple[float, float]) -> Mask:
+    low, high = bounds
+    share = np.clip((change - low) / (high - low), 0, 1)
+    return share * share * (3 - 2 * share)
+
+
+def change_of(edit: NDArray[np.float32], kept: NDArray[np.float32]) -> Mask:
+    """How much the edit changes round each crop pixel, (S, S), grey levels."""
+    red, green, blue = cv2.split(cv2.absdiff(edit, kept))
     change = cv2.max(cv2.max(red, green), blue)
-    change = cv2.GaussianBlur(change, (0, 0), edit.shape[0] / 40)
-    shown = np.clip((change - UNCHANGED) / (CHANGED - UNCHANGED), 0, 1)
-    return region(edit.shape[0]) * shown * shown * (3 - 2 * shown)
+    return cv2.GaussianBlur(change, (0, 0), edit.shape[0] / 40)
 
 
 def paste(
-    frame: Rgb, crop: Rgb, edit: NDArray[np.float32], transform: Similarity, alpha: float
+    frame: Rgb,
+    crop: Rgb,
+    edit: NDArray[np.float32],
+    kept: NDArray[np.float32],
+    transform: Similarity,
+    alpha: float,
 ) -> tuple[Rgb, Mask]:
     """Blend an edited crop into its frame.
 
     Args:
         frame: source frame, uint8 (H, W, 3); not changed.
         crop: its aligned crop, uint8 (S, S, 3).
-        edit: the decoded crop, float32 (S, S, 3), 0..255.
+        edit: the edited latent decoded, float32 (S, S, 3), 0..255.
+        kept: the source's own latent decoded, same shape.
         transform: frame pixels to crop units.
         alpha: 0..1, fades an edit in or out as a face comes and goes.
     Returns:
@@ -82,8 +96,12 @@ def paste(
     """
     size = crop.shape[0]
     source = crop.astype(np.float32)
-    edit = match_colour(edit, source)
-    shown = edit_mask(edit, source) * np.float32(alpha)
+    edit, kept = match_colour(edit, source), match_colour(kept, source)
+    change = change_of(edit, kept)
+    shown = region(size) * _rise(change, SHOWN) * np.float32(alpha)
+    replaced = shown * _rise(change, REPLACED)
+    added = cv2.merge([replaced] * 3) * edit
+    added += cv2.merge([shown - replaced] * 3) * (edit - kept)
     inverse = cv2.invertAffineTransform(transform.matrix(size))
     corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64) - 0.5
     outline = corners @ inverse[:, :2].T + inverse[:, 2]
@@ -99,12 +117,12 @@ def paste(
     enlarging = transform.side_px > size
     flags = cv2.INTER_CUBIC if enlarging else cv2.INTER_LINEAR
     m = cv2.warpAffine(shown, inverse, part, flags=cv2.INTER_LINEAR)
-    pixels = cv2.warpAffine(edit, inverse, part, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     _, m = cv2.threshold(m, 1 / 512, 0, cv2.THRESH_TOZERO)
+    left = 1 - cv2.warpAffine(replaced, inverse, part, flags=cv2.INTER_LINEAR)
+    pixels = cv2.warpAffine(added, inverse, part, flags=flags)
     below = out[y0:y1, x0:x1]
-    blended = cv2.blendLinear(pixels, below.astype(np.float32), m, 1 - m)
     # Rounds and saturates; where the mask is 0 the source stays bit for bit.
-    shades = cv2.add(blended, 0, dtype=cv2.CV_8U)
-    out[y0:y1, x0:x1] = cv2.copyTo(shades, (m > 0).view(np.uint8), below.copy())
+    blended = cv2.add(cv2.merge([left] * 3) * below, pixels, dtype=cv2.CV_8U)
+    out[y0:y1, x0:x1] = cv2.copyTo(blended, (m > 0).view(np.uint8), below.copy())
     mask[y0:y1, x0:x1] = m
     return out, mask
