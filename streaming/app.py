@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from . import rtc_compat
 from .capacity import seats, usable_cores
+from .memory import trimmer
 from .metrics import Metrics
 from .pipeline import Shared
 from .problems import Problem
@@ -25,6 +26,7 @@ from .worker import Engine
 logger = logging.getLogger(__name__)
 
 PAGE = Path(__file__).parent.parent / "web_client"
+TRIM_EVERY_S = 20
 LAG_PROBE_S = 0.02
 SHUTDOWN_LIMIT_S = 1.0
 PROBE_TICKS = 20
@@ -71,7 +73,7 @@ class Server:
         app.router.add_get("/{path:.*}", self._page)
         app.on_response_prepare.append(_set_caching)
         app.on_shutdown.append(self._stop)
-        app.cleanup_ctx.append(self._probe_loop)
+        app.cleanup_ctx.append(self._housekeeping)
         return app
 
     async def _healthz(self, request: web.Request) -> web.Response:
@@ -128,10 +130,17 @@ class Server:
     async def _stop(self, app: web.Application) -> None:
         await self._calls.close()
 
-    async def _probe_loop(self, app: web.Application) -> AsyncIterator[None]:
-        probe = asyncio.create_task(self._measure_lag())
+    async def _housekeeping(self, app: web.Application) -> AsyncIterator[None]:
+        jobs = [asyncio.create_task(job) for job in (self._measure_lag(), self._trim_memory())]
         yield
-        probe.cancel()
+        for job in jobs:
+            job.cancel()
+
+    async def _trim_memory(self) -> None:
+        give_back = trimmer()
+        while True:
+            await asyncio.sleep(TRIM_EVERY_S)
+            await asyncio.to_thread(give_back)
 
     async def _measure_lag(self) -> None:
         worst, told_at = 0.0, time.monotonic()
