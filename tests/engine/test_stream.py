@@ -142,7 +142,10 @@ def test_a_box_by_hand_edits_what_no_detector_finds(engine: LipSyncEngine) -> No
     assert any((f.rgb != drawing).any() for f in out)
 
 
-def test_windows_of_two_streams_share_one_call(engine: LipSyncEngine, face: np.ndarray) -> None:
+@pytest.mark.parametrize(("variant", "most"), [("fp32", 1), ("int8", 12)])
+def test_windows_of_two_streams_share_one_call(face: np.ndarray, variant: str, most: int) -> None:
+    """Exactly so in fp32; int8 scales all activations of a call together."""
+    engine = LipSyncEngine.load(runtime=f"onnxruntime:{variant}")
     alone, one, two = engine.open_stream(), engine.open_stream(), engine.open_stream(strength=2.0)
     pcm = voice(6)
     for i in range(6):
@@ -156,7 +159,9 @@ def test_windows_of_two_streams_share_one_call(engine: LipSyncEngine, face: np.n
         shared = one.finish(x0[0])
         two.finish(x0[1])
         for a, b in zip(expected, shared, strict=True):
-            assert np.abs(a.rgb.astype(int) - b.rgb).max() <= 1
+            difference = np.abs(a.rgb.astype(int) - b.rgb)
+            assert difference.max() <= most
+            assert difference.mean() < 0.05
 
 
 @pytest.fixture
