@@ -99,7 +99,7 @@ async def test_metrics_carry_the_build(http: TestClient) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "tick_ms", "cores", "expected"),
-    [(0, 20, 2, 2), (0, 26, 2, 1), (0, 200, 2, 1), (0, 20, 16, 17), (3, 200, 2, 3)],
+    [(0, 15, 2, 2), (0, 26, 2, 1), (0, 200, 2, 1), (0, 20, 16, 15), (3, 200, 2, 3)],
 )
 def test_seats_follow_the_measured_tick(
     asked: int, tick_ms: float, cores: int, expected: int
