@@ -11,6 +11,7 @@ import numpy as np
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
+from .colour import Colour
 from .mediaclock import MediaClock
 from .sound import RATE_HZ, Pcm, SoundTimeline
 
@@ -19,6 +20,7 @@ Now = Callable[[], float]
 
 async def pump_camera(
     track: MediaStreamTrack,
+    colour: Colour,
     clock: MediaClock[av.VideoFrame],
     now: Now,
     seen: Callable[[int], None],
@@ -33,6 +35,7 @@ async def pump_camera(
         except MediaStreamError:
             return
         assert isinstance(frame, av.VideoFrame)
+        colour.mark(frame)
         before = clock.superseded
         clock.offer(frame, now())
         seen(clock.superseded - before)

@@ -9,6 +9,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 Rgb = NDArray[np.uint8]
@@ -16,12 +17,25 @@ MAX_PIXELS = 1280 * 720
 
 
 def bounded(frame: av.VideoFrame) -> av.VideoFrame:
-    """The frame in I420 with even sides, made smaller where it has more pixels than 1280x720."""
+    """The frame in I420, limited-range BT.601, with even sides, made smaller where it has more
+    pixels than 1280x720.
+    """
     scale = min(1.0, (MAX_PIXELS / (frame.width * frame.height)) ** 0.5)
     width, height = int(frame.width * scale) & ~1, int(frame.height * scale) & ~1
-    if (width, height, frame.format.name) == (frame.width, frame.height, "yuv420p"):
+    full = frame.color_range == ColorRange.JPEG
+    matrix = Colorspace.ITU709 if frame.colorspace == Colorspace.ITU709 else Colorspace.ITU601
+    usual = not full and matrix == Colorspace.ITU601
+    if usual and (width, height, frame.format.name) == (frame.width, frame.height, "yuv420p"):
         return frame
-    return frame.reformat(width, height, format="yuv420p")
+    return frame.reformat(
+        width,
+        height,
+        format="yuv420p",
+        src_colorspace=matrix,
+        dst_colorspace=Colorspace.ITU601,
+        src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+        dst_color_range=ColorRange.MPEG,
+    )
 
 
 def to_rgb(frame: av.VideoFrame) -> Rgb:

@@ -12,6 +12,7 @@ from time import time
 import av
 from aiortc import MediaStreamTrack
 
+from .colour import Colour
 from .control import Controls
 from .inlets import pump_camera, pump_sound
 from .mediaclock import FPS, MediaClock, Slot
@@ -87,7 +88,7 @@ class Pipeline:
 
         await pump_sound(track, self._sound, self._now, heard)
 
-    async def take_camera(self, track: MediaStreamTrack) -> None:
+    async def take_camera(self, track: MediaStreamTrack, colour: Colour) -> None:
         """Drains the remote picture until it ends."""
 
         def seen(superseded: int) -> None:
@@ -96,7 +97,7 @@ class Pipeline:
             self._report.count("dropped", superseded)
             self._arrived.notify()
 
-        await pump_camera(track, self._clock, self._now, seen)
+        await pump_camera(track, colour, self._clock, self._now, seen)
 
     async def cut_slots(self) -> None:
         """Hands each slot's sound to the pacer and the slot to the engine, when it is due."""

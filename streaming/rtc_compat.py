@@ -34,6 +34,7 @@ from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket
 from av import AudioFrame
 from av.frame import Frame
 
+from .colour import accept_colour
 from .encoders import FastH264Encoder, PinnedVp8Encoder
 from .jitter import TimestampMapper, make_buffer, timestamp_delta
 from .settings import Codec, IceServer
@@ -62,6 +63,7 @@ def apply(*, video_kbps: int, loopback: bool, observe: Observe) -> None:
     cure_exit_hang()
     cure_sctp_chunks()
     cure_audio_level()
+    accept_colour()
     cure_host_addresses(loopback=loopback)
     cure_encoders(video_kbps, observe)
     cure_decoders(observe)

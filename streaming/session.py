@@ -13,6 +13,7 @@ from aiortc import (
 from aiortc.exceptions import InternalError, InvalidStateError, OperationError
 
 from . import control, rtc_compat
+from .colour import Colour
 from .control import BadControl, Controls
 from .in_place import decode_in_place, encode_in_place
 from .logs import session_id
@@ -47,6 +48,7 @@ class Session:
         self._now = asyncio.get_running_loop().time
         self._made_at = self._now()
         self._pc = RTCPeerConnection(rtc_compat.configuration(shared.settings.ice_servers))
+        self._colour = Colour()
         self._media = Pipeline(shared, controls, self._on_face)
         self._remote: dict[str, MediaStreamTrack] = {}
         self._channel: RTCDataChannel | None = None
@@ -80,6 +82,8 @@ class Session:
         for transceiver in pc.getTransceivers():
             if transceiver.kind == "audio":
                 decode_in_place(transceiver.receiver)
+            else:
+                self._colour.follow(transceiver.receiver)
         await pc.setLocalDescription(await pc.createAnswer())
         return tune_answer(pc.localDescription.sdp, self._settings.video_kbps)
 
@@ -98,7 +102,7 @@ class Session:
         try:
             async with asyncio.TaskGroup() as jobs:
                 jobs.create_task(self._media.take_sound(self._remote["audio"]))
-                jobs.create_task(self._media.take_camera(self._remote["video"]))
+                jobs.create_task(self._media.take_camera(self._remote["video"], self._colour))
                 jobs.create_task(self._media.cut_slots())
                 jobs.create_task(self._media.run_engine())
                 jobs.create_task(self._watch())

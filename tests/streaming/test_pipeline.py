@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from aiortc import MediaStreamTrack
 
+from streaming.colour import Colour
 from streaming.control import Controls
 from streaming.mediaclock import Slot
 from streaming.metrics import Metrics
@@ -120,7 +121,7 @@ class Film:
                     self.sound.append((now() - start, (int(samples[0]) - 1) / 1000))
 
         jobs = [
-            media.take_camera(Remote("video", arrivals.tolist(), picture)),
+            media.take_camera(Remote("video", arrivals.tolist(), picture), Colour()),
             media.take_sound(Remote("audio", (packets + PACKET_S + UP_SOUND_S).tolist(), sound)),
             media.cut_slots(),
             media.run_engine(),
