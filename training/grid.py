@@ -22,7 +22,7 @@ from training.augment import Look, smooth_drift
 from training.lip_pose import PoseBasis, displacements, opening
 from training.splits import data_dir, held_out, refuse_held_out
 
-CROP_PX = 128
+CROP_PX = 192
 
 
 @dataclass(frozen=True)

@@ -21,15 +21,26 @@ from engine.face.align import STABLE_INDICES, Similarity, fit_similarity, warp_c
 from training.augment import Look, smooth_drift
 from training.grid import CROP_PX, Clip, load_clip, smooth_stable
 from training.lip_pose import LIPS_INNER, opening
+from training.occluders import Occluder
 from training.splits import data_dir, held_out, refuse_held_out
 
-MARGIN = 24  # canvas pixels around the crop, so that drift has something to show
+MARGIN = CROP_PX * 3 // 16  # canvas pixels around the crop, so that drift has something to show
 CANVAS_PX = CROP_PX + 2 * MARGIN
 TRACKS, LENGTH = 3, 30
 OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
     148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
+EYES = (
+    (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
+    (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
+)  # fmt: skip
+IRISES = ((468, 469), (473, 474))  # centre and a point of the rim
+UPPER_INNER = (191, 80, 81, 82, 13, 312, 311, 310, 415)  # inner lips, left to right
+LOWER_INNER = (95, 88, 178, 87, 14, 317, 402, 318, 324)
+SHARPEN = 0.8  # of the mouth's inside
+UPPER_SHARE = 0.3  # of an opening that the upper lip makes
+COVERED = 0.15  # share of shards in which something hides part of the mouth
 RING_GROWTH = 1.35  # a still ring outside the face keeps the background in place
 
 
@@ -93,11 +104,13 @@ _FAN = np.array([[i, (i + 1) % 20, 20] for i in range(20)], np.int32)
 @dataclass(frozen=True)
 class Portrait:
     """A still face on the canvas: image float32 (CANVAS_PX, CANVAS_PX, 3), points (478, 2) canvas
-    px, mouth closed.
+    px, where they would lie with the mouth closed, and the light's colour (3,).
     """
 
     image: NDArray[np.float32]
     points: NDArray[np.float32]
+    closed: NDArray[np.float32]
+    light: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -109,6 +122,25 @@ class Driver:
     frames: NDArray[np.uint8]
     points: NDArray[np.float32]
     closed: NDArray[np.float32]
+    light: NDArray[np.float32]
+
+
+def light_on(image: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Colour of the light on a face, (3,): of the whites of its eyes, which skin and make-up do not
+    tint; of the skin where they are not to be seen.
+    """
+    white = np.zeros(image.shape[:2], np.uint8)
+    for lid, (centre, rim) in zip(EYES, IRISES, strict=True):
+        cv2.fillPoly(white, [np.round(points[list(lid)]).astype(np.int32)], 1)
+        radius = 1.15 * np.linalg.norm(points[centre] - points[rim])
+        cv2.circle(white, np.round(points[centre]).astype(int).tolist(), round(radius), 0, -1)
+    pixels = image[white > 0]
+    if len(pixels) < 20:
+        return image[len(image) // 2 :].mean((0, 1))
+    luminance = pixels.mean(1)
+    low, high = np.quantile(luminance, (0.5, 0.95))
+    seen: NDArray[np.float32] = pixels[(luminance >= low) & (luminance <= high)].mean(0)
+    return seen
 
 
 def _on_canvas(transform: Similarity) -> Similarity:
@@ -126,26 +158,52 @@ def driver_of(clip: Clip) -> Driver:
     frames = np.stack(
         [warp_crop(f, t, CANVAS_PX) for f, t in zip(clip.frames, transforms, strict=True)]
     )
+    # The clip is softer than a portrait: teeth need an edge.
+    soft = np.stack([cv2.GaussianBlur(f, (0, 0), CROP_PX / 90) for f in frames])
+    frames = cv2.addWeighted(frames, 1 + SHARPEN, soft, -SHARPEN, 0)
     placed = [t.apply(p) for p, t in zip(clip.points, transforms, strict=True)]
     points = np.stack(placed) * CANVAS_PX
     closed = points[np.argsort(opening(points))[:5]].mean(0)
-    return Driver(frames, points.astype(np.float32), closed)
+    light = np.median(
+        [light_on(frames[t].astype(np.float32), points[t]) for t in range(0, len(frames), 8)], 0
+    )
+    return Driver(frames, points.astype(np.float32), closed, light.astype(np.float32))
 
 
-def load_portrait(path: Path, labels: Path, largest_opening: float = 0.045) -> Portrait | None:
-    """A portrait with a closed mouth, aligned; None where there is no face, it is small, or its
-    mouth is open.
+def with_closed_mouth(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Landmarks (478, 2) of a smile or a half-open mouth, moved to where its closed mouth would
+    put them: the inner lips meet, chin and cheeks follow less the further away they are.
     """
+    upper, lower = points[list(UPPER_INNER)], points[list(LOWER_INNER)]
+    order = np.argsort(upper[:, 0])
+    gap = np.maximum(lower[:, 1] - upper[:, 1], 0)[order]
+    x = points[:, 0]
+    here = np.interp(x, upper[order, 0], gap, left=0, right=0)
+    width = np.linalg.norm(points[61] - points[291])
+    line = np.interp(x, upper[order, 0], (upper[order, 1] + lower[order, 1]) / 2)
+    above, below = line - here / 2 - points[:, 1], points[:, 1] - line - here / 2
+    moved = points.copy()
+    moved[:, 1] += np.where(
+        points[:, 1] < line,
+        UPPER_SHARE * here * np.exp(-np.maximum(above, 0) / (0.3 * width)),
+        -(1 - UPPER_SHARE) * here * np.exp(-np.maximum(below, 0) / width),
+    )
+    return moved
+
+
+def load_portrait(path: Path, labels: Path, largest_opening: float = 0.2) -> Portrait | None:
+    """A portrait, aligned; None where there is no face, it is small, or its mouth is wide open."""
     points = np.load(labels / "portraits" / f"{path.stem}.npz")["points"][0]
     if np.isnan(points).any() or opening(points) > largest_opening:
         return None
     transform = fit_similarity(points[list(STABLE_INDICES)])
-    if transform.side_px < CROP_PX * 0.75:
+    if transform.side_px < CROP_PX * 0.6:
         return None
     canvas = _on_canvas(transform)
     rgb = np.asarray(cv2.imread(str(path)))[:, :, ::-1]
     image = warp_crop(np.ascontiguousarray(rgb), canvas, CANVAS_PX).astype(np.float32)
-    return Portrait(image, canvas.apply(points) * CANVAS_PX)
+    placed = canvas.apply(points) * CANVAS_PX
+    return Portrait(image, placed, with_closed_mouth(placed), light_on(image, placed))
 
 
 def _follow(points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -161,7 +219,7 @@ def drive(
     """The portrait with the mouth of frame `t` of `driver`, uint8 canvas. `inside_tint` (3,) scales
     the mouth's inside.
     """
-    p, now, closed = portrait.points, driver.points[t], driver.closed
+    p, now, closed = portrait.closed, driver.points[t], driver.closed
     wide = np.linalg.norm(p[61] - p[291]) / np.linalg.norm(closed[61] - closed[291])
     tall = (p[152, 1] - p[2, 1]) / max(1.0, closed[152, 1] - closed[2, 1])
     moved = now - closed
@@ -174,15 +232,14 @@ def drive(
         out,
         portrait.image,
         np.concatenate([to[:468], ring]).astype(np.float64),
-        np.concatenate([p[:468], ring]).astype(np.float64),
+        np.concatenate([portrait.points[:468], ring]).astype(np.float64),
         mesh_triangles(),
     )
     inner = to[list(LIPS_INNER)]
     if np.linalg.norm(to[13] - to[14]) > 0.8:
         source = now[list(LIPS_INNER)]
-        skin = slice(CANVAS_PX // 2, None)
-        light = portrait.image[skin].mean() / max(1.0, float(driver.frames[t][skin].mean()))
-        mouth = driver.frames[t].astype(np.float32) * np.clip(light, 0.5, 1.3) * inside_tint
+        light = np.clip(portrait.light / np.maximum(driver.light, 1.0), 0.4, 1.4)
+        mouth = driver.frames[t].astype(np.float32) * light * inside_tint
         filled = out.copy()
         _raster(
             filled,
@@ -227,6 +284,10 @@ def talk(job: tuple[Path, int], labels: Path, output: Path, names: list[str]) ->
     pool = [names[i] for i in np.random.default_rng(seed // 600).integers(0, len(names), 40)]
     look, drift = Look.sample(rng), smooth_drift(LENGTH, rng)
     tint = np.exp(rng.normal(0, 0.15) + rng.normal(0, 0.05, 3)).astype(np.float32)
+    cover = None
+    if rng.random() < COVERED:
+        skin = portrait.image[CANVAS_PX // 3 : CANVAS_PX // 2, CANVAS_PX // 3 : -CANVAS_PX // 3]
+        cover = Occluder.sample(rng, CANVAS_PX, skin=tuple(skin.mean((0, 1)).tolist()))
     tracks: list[NDArray[np.uint8]] = []
     clips: list[str] = []
     starts: list[int] = []
@@ -237,6 +298,8 @@ def talk(job: tuple[Path, int], labels: Path, output: Path, names: list[str]) ->
             continue
         start = int(rng.integers(0, len(driver.frames) - LENGTH))
         canvas = np.stack([drive(portrait, driver, start + t, tint) for t in range(LENGTH)])
+        if cover is not None:
+            canvas, _ = cover.paint(canvas)
         tracks.append(look.apply(canvas, drift, CROP_PX, rng))
         clips.append(name)
         starts.append(start)

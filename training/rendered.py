@@ -13,9 +13,11 @@ from engine.face.align import STABLE_INDICES, Similarity, fit_similarity, warp_c
 from engine.face.points import LANDMARKS
 from training.augment import Look, smooth_drift
 from training.grid import CROP_PX
+from training.occluders import Occluder
 from training.portraits import CANVAS_PX, MARGIN
 from training.splits import refuse_test_head
 
+COVERED = 0.12  # share of heads with something before the mouth
 _STABLE = [LANDMARKS.index(point) for point in STABLE_INDICES]
 
 
@@ -36,11 +38,14 @@ def build(shard: Path, output: Path) -> int:
         transforms = [
             Similarity(t.a * k, t.b * k, t.tx * k + shift, t.ty * k + shift) for t in transforms
         ]
+        cover = Occluder.sample(rng, CANVAS_PX) if rng.random() < COVERED else None
         tracks = []
         for track in frames[head]:
             canvas = np.stack(
                 [warp_crop(f, t, CANVAS_PX) for f, t in zip(track, transforms, strict=True)]
             )
+            if cover is not None:
+                canvas, _ = cover.paint(canvas)
             tracks.append(look.apply(canvas, drift, CROP_PX, rng))
         part = target.with_suffix(".part.npz")
         np.savez(

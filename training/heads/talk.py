@@ -2,7 +2,7 @@
 
 Every head speaks several mouth tracks over the same pose, light and noise, so that frame t of two
 of its tracks differs in the mouth only. Shards `FILE.000.npz`, ... hold at most `--shard` heads:
-`frames` uint8 (heads, K, T, 160, 160, 3), `points` float32 (heads, K, T, 39, 2) in pixels,
+`frames` uint8 (heads, K, T, 240, 240, 3), `points` float32 (heads, K, T, 39, 2) in pixels,
 `visible` bool (heads, K, T, 39), `clips` str and `starts` int32 (heads, K), `seeds` int32 (heads,),
 `poses` float32 (heads, T, 3) yaw, pitch, roll in radians, `openings` float32 (heads, K, T) the lip
 opening of the clip.
@@ -26,14 +26,14 @@ from training.heads.motion import Motion
 from training.heads.tracks import MouthTrack, TrackLibrary, fit_to_head
 from training.splits import HeldOutError, refuse_test_head
 
-SIZE_PX = 160
-EYE_DISTANCE = 0.355  # of the picture: brow to chin with a margin, as sharp as a 128 px crop
+SIZE_PX = 240
+EYE_DISTANCE = 0.355  # of the picture: brow to chin with a margin, as sharp as a 192 px crop
 EYES_Y = 0.27
 
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """Frames (K, T, 160, 160, 3), points (K, T, 39, 2), visible (K, T, 39), poses (T, 3)."""
+    """Frames (K, T, 240, 240, 3), points (K, T, 39, 2), visible (K, T, 39), poses (T, 3)."""
 
     frames: NDArray[np.uint8]
     points: F32
