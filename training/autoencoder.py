@@ -24,7 +24,7 @@ from training import checkpoint
 
 def crop_shards(data: Path) -> list[Path]:
     return sorted((data / "grid").glob("*.npy")) + sorted(
-        p for kind in ("portraits", "heads128") for p in (data / kind).glob("*.npz")
+        p for kind in ("portraits", "rendered") for p in (data / kind).glob("*.npz")
     )
 
 
@@ -73,6 +73,36 @@ def moved(pictures: Tensor, moves: Tensor) -> Tensor:
     return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 
+def _resampling(old: int, new: int) -> Tensor:
+    """(new, old) weights: `new` equal cells of a unit interval seen through `old` equal cells."""
+    edges_old, edges_new = torch.linspace(0, 1, old + 1), torch.linspace(0, 1, new + 1)
+    low = torch.maximum(edges_new[:-1, None], edges_old[None, :-1])
+    high = torch.minimum(edges_new[1:, None], edges_old[None, 1:])
+    return (high - low).clamp(min=0) * new
+
+
+def grow(model: Autoencoder, weights: dict[str, Tensor]) -> None:
+    """Start from an autoencoder of smaller crops: the same latents, its first and last convolution
+    resampled to this one's fold.
+    """
+    fold = model.config.fold
+    first, last = "encoder.layers.1.weight", f"decoder.layers.{len(model.decoder.layers) - 2}."
+    old = round((weights[first].shape[1] / 3) ** 0.5)
+    grown = {k: v.float() for k, v in weights.items()}
+    down = torch.kron(_resampling(fold, old), _resampling(fold, old))  # (old old, fold fold)
+    up = torch.kron(_resampling(old, fold), _resampling(old, fold))
+
+    def through(matrix: Tensor, value: Tensor) -> Tensor:
+        """Channels (C, cells) of axis 0 through a matrix (new cells, old cells)."""
+        return torch.einsum("nm,cm...->cn...", matrix, value).flatten(0, 1)
+
+    kernel = grown[first].transpose(0, 1).unflatten(0, (3, old**2))
+    grown[first] = through(down.T, kernel).transpose(0, 1).contiguous()
+    for part in ("weight", "bias"):
+        grown[last + part] = through(up, grown[last + part].unflatten(0, (3, old**2)))
+    model.load_state_dict(grown, strict=False)
+
+
 def batches(crops: Tensor, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     while True:
         picked = crops[torch.randint(len(crops), (size,), generator=generator)]
@@ -85,6 +115,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True, help="checkpoint file")
+    parser.add_argument("--grow", type=Path, help="an autoencoder of smaller crops to start from")
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--steps", type=int, default=0, help="stop after so many steps instead")
     parser.add_argument("--batch", type=int, default=16)
@@ -95,10 +126,13 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
     rng = np.random.default_rng(0)
-    crops = sample_crops(args.data, {"grid": 10, "portraits": 12, "heads128": 20}, rng)
+    crops = sample_crops(args.data, {"grid": 10, "portraits": 12, "rendered": 20}, rng)
     model = Autoencoder().to(memory_format=torch.channels_last)
     if args.run.exists():
         model.load_state_dict(checkpoint.load(args.run).weights)
+        model.set_scale(1.0)
+    elif args.grow:
+        grow(model, checkpoint.load(args.grow).weights)
         model.set_scale(1.0)
     ema = checkpoint.Ema(model)
     optimiser = torch.optim.AdamW(

@@ -14,7 +14,7 @@ STAGES = {
     "latents": "encode every crop once",
     "teacher": "the denoiser, unguided",
     "distill": "fold guidance into one pass",
-    "decoder": "tune the decoder to what the denoiser hands it",
+    "appearance": "edited latent -> picture: the motion net and the decoder",
     "landmarks": "the landmark net",
     "evaluate": "lip sync judged on held-out pictures",
 }

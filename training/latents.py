@@ -15,7 +15,7 @@ from training import checkpoint
 from training.autoencoder import crop_shards, read_shard
 from training.splits import refuse_held_out
 
-KINDS = ("grid", "portraits", "heads128")
+KINDS = ("grid", "portraits", "rendered")
 
 
 @torch.no_grad()

@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args(argv)
-    folder = args.output / "heads128"
+    folder = args.output / "rendered"
     folder.mkdir(parents=True, exist_ok=True)
     shards = [p for p in sorted(args.heads.glob("*.npz")) if "part" not in p.name]
     with Pool(args.jobs) as pool:

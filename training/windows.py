@@ -29,7 +29,7 @@ class WindowConfig:
     x 16 latents.
     """
 
-    share: tuple[tuple[str, float], ...] = (("grid", 0.3), ("portraits", 0.45), ("heads128", 0.25))
+    share: tuple[tuple[str, float], ...] = (("grid", 0.3), ("portraits", 0.45), ("rendered", 0.25))
     # Mostly single frames: neighbours teach little more than one of them, and cost as much.
     slots: tuple[tuple[int, float], ...] = ((1, 0.75), (2, 0.03), (3, 0.19), (4, 0.03))
     level_jitter: float = 0.06

@@ -1,0 +1,222 @@
+"""Trains what turns an edited latent into a picture: the motion net and the decoder.
+
+Source and target are two mouth tracks over the same head. The source's pixels move, the decoder
+fills in what they cannot show, and what the viewer sees is held against the target: L1, gradients,
+and a critic on the mouth's pixels. Finished latents of the queue lie beside the encoder's, and a
+decoder that saw only the encoder's makes them soft: half of each batch are the queue's. Encoder and
+latents stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.flow import level_grid
+from engine.model.autoencoder import Autoencoder
+from engine.model.dit import Denoiser
+from training import checkpoint
+from training.autoencoder import crop_shards, loss_of, mouth_weight, read_shard
+from training.composite import composite
+from training.critic import SharpnessTerm
+from training.latents import encode
+from training.loop import Loop, add_options
+from training.parallel import run_workers
+from training.sound import SoundTable, grid_names, heard_mask
+from training.teacher import load_audio
+
+SLOTS = 3
+WARM = 3  # first frames of a clip: the queue is still filling
+MOUTH = (slice(54, 162), slice(42, 150))  # rows, columns of the crop that the critic sees
+FOLD = 6
+NOISE = 0.05  # on encoder's latents
+GENERATED = 0.02  # price of a pixel that is not the source's, beside the L1
+DECODED = 0.3  # weight of the decoded crop on its own
+ROUGH = 0.3  # price of motion that is not smooth
+
+
+class Queue:
+    """The live queue in torch, for whole clips: heard sound, strength 1, one eps a clip."""
+
+    def __init__(self, denoiser: Path, audio: Path, table: SoundTable) -> None:
+        self.model = Denoiser().eval().requires_grad_(False)
+        self.model.load_state_dict(checkpoint.load(denoiser).weights)
+        self.audio, self.table = load_audio(audio).eval(), table
+
+    @torch.no_grad()
+    def finished(self, source: Tensor, rows: Tensor) -> Tensor:
+        """Source latents (N, T, 16, h, w) and rows of the sound table (N, T) -> estimates of frames
+        WARM .. T - SLOTS.
+        """
+        count, length = source.shape[:2]
+        mel = self.table.mel[rows.flatten()].float()
+        by_age = []
+        for age in range(SLOTS):
+            heard = heard_mask(torch.full((len(mel),), age))
+            tokens = self.model.conditioner(*self.audio(mel, heard))
+            by_age.append(tokens.unflatten(0, (count, length)))
+        level = torch.from_numpy(level_grid(SLOTS)).expand(count, SLOTS)
+        t = level[:, :, None, None, None]
+        eps = torch.randn(count, 1, *source.shape[2:])
+        held = source[:, :1].repeat(1, SLOTS, 1, 1, 1)
+        one, mouth = torch.ones(count), torch.tensor([[0.5, 0.49]]).expand(count, 2)
+        done = []
+        for newest in range(SLOTS - 1, length):
+            frames = [newest - age for age in reversed(range(SLOTS))]
+            held[:, -1] = source[:, newest]
+            tokens = torch.stack(
+                [by_age[SLOTS - 1 - k][:, frame] for k, frame in enumerate(frames)], 1
+            )
+            with torch.autocast("cpu", torch.bfloat16):
+                x = (1 - t) * held + t * eps
+                x0 = self.model(x, source[:, frames], level, tokens, one, mouth).float()
+            if frames[0] >= WARM:
+                done.append(x0[:, 0])
+            held = torch.cat([x0[:, 1:], x0[:, -1:]], 1)
+        return torch.stack(done, 1)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Frames of two mouth tracks over one head: latents (N, 16, h, w) float16 as the queue finishes
+    them, of the target and of the source; target and source crops (N, 3, S, S) uint8.
+    """
+
+    finished: Tensor
+    target_z: Tensor
+    source_z: Tensor
+    target: Tensor
+    source: Tensor
+
+    def batches(self, size: int, seed: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """(z, source_z, target, source): half of z the queue's, half the encoder's with noise."""
+        g = torch.Generator().manual_seed(seed)
+        while True:
+            picked = torch.randint(len(self.target), (size,), generator=g)
+            encoded = self.target_z[picked[size // 2 :]].float()
+            encoded = encoded + NOISE * torch.randn(encoded.shape, generator=g)
+            z = torch.cat([self.finished[picked[: size // 2]].float(), encoded])
+            crops = (c[picked].float() / 127.5 - 1 for c in (self.target, self.source))
+            yield z, self.source_z[picked].float(), *crops
+
+
+def collect(
+    data: Path, queue: Queue | None, model: Autoencoder, shards: int, rng: np.random.Generator
+) -> Pairs:
+    """A few shards of every kind; without a queue the encoder's latents stand in for its own."""
+    found = crop_shards(data)
+    parts: list[list[Tensor]] = [[] for _ in range(5)]
+    for kind in ("grid", "portraits", "rendered"):
+        paths = [p for p in found if p.parent.name == kind]
+        for i in rng.permutation(len(paths))[:shards]:
+            frames = read_shard(paths[i])
+            if kind == "grid":
+                names, starts = [paths[i].stem] * 2, [0, 0]
+            else:
+                stored = np.load(paths[i])
+                names, starts = stored["clips"].tolist(), stored["starts"].tolist()
+            length = min(frames.shape[1], 40)
+            z = encode(model, frames[:, :length].reshape(-1, *frames.shape[2:]))
+            tracks = torch.from_numpy(z).unflatten(0, (len(frames), length)).float()
+            targets = [0] if kind == "grid" else list(range(len(frames)))
+            sources = [(a + 1) % len(frames) for a in targets]
+            kept = slice(WARM, length - SLOTS + 1)
+            if queue is None:
+                finished = tracks[targets][:, kept]
+            elif any(name not in queue.table.first for name in names):
+                continue
+            else:
+                first = [queue.table.first[names[a]] + int(starts[a]) for a in targets]
+                rows = torch.stack([f + torch.arange(length) for f in first])
+                finished = queue.finished(tracks[sources], rows)
+            crops = torch.from_numpy(frames).permute(0, 1, 4, 2, 3)
+            latents = (finished, tracks[targets][:, kept], tracks[sources][:, kept])
+            pictures = (crops[targets][:, kept], crops[sources][:, kept])
+            for part, value in zip(parts, (*(z.half() for z in latents), *pictures), strict=True):
+                part.append(value.flatten(0, 1))
+    return Pairs(*(torch.cat(part) for part in parts))
+
+
+def _seen(picture: Tensor) -> Tensor:
+    return F.pixel_unshuffle(picture[:, :, MOUTH[0], MOUTH[1]], FOLD)
+
+
+def roughness(motion: Tensor) -> Tensor:
+    """Mean second difference of a motion field, in hundredths of the crop."""
+    across = motion[..., 2:] - 2 * motion[..., 1:-1] + motion[..., :-2]
+    down = motion[..., 2:, :] - 2 * motion[..., 1:-1, :] + motion[..., :-2, :]
+    return 100 * (across.abs().mean() + down.abs().mean())
+
+
+def train(rank: int, args: argparse.Namespace) -> None:
+    torch.manual_seed(args.seed * 100 + rank)
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    model = Autoencoder().to(memory_format=torch.channels_last)
+    start = args.run if args.run.exists() else args.autoencoder
+    model.load_state_dict(checkpoint.load(start).weights, strict=False)
+    model.encoder.requires_grad_(False)
+    queue = None
+    if args.denoiser:
+        table = SoundTable.read(args.data / "sound.npz", grid_names("train"))
+        queue = Queue(args.denoiser, args.audio, table)
+    rng = np.random.default_rng([args.seed, rank])
+    pairs = collect(args.data, queue, model, args.shards, rng)
+    if rank == 0:
+        print(f"{len(pairs.target)} pairs a worker", flush=True)
+    stream = pairs.batches(args.batch, args.seed * 100 + rank)
+    sharp = SharpnessTerm(3 * FOLD * FOLD, args.sharpness)
+    weight = mouth_weight(pairs.target.shape[-1])
+    args.run.parent.mkdir(parents=True, exist_ok=True)
+    for _ in (loop := Loop(model, rank, args)):
+        z, source_z, target, source = next(stream)
+        with torch.autocast("cpu", torch.bfloat16):
+            edit = model.decoder(z).float()
+            motion, kept = (field.float() for field in model.motion(z, source_z))
+        shown = composite(source, edit, motion, kept)
+        leaf = shown.detach().requires_grad_(True)
+        loss = loss_of(leaf, target, weight)
+        (gradient,) = torch.autograd.grad(loss, leaf)
+        fake, real = _seen(leaf), _seen(target)
+        push = sharp.push(fake, real, leaf, gradient)
+        # The decoded mouth must be right by itself too, or it decays where it is not shown.
+        aside = DECODED * loss_of(edit, target, weight)
+        aside = aside + GENERATED * (1 - kept).mean() + ROUGH * roughness(motion)
+        torch.autograd.backward([shown, aside], [gradient + push, torch.ones_like(aside)])
+        loop.update(
+            {
+                "loss": loss.item(),
+                "critic": sharp.learn(fake, real),
+                "still": float(loss_of(source, target, weight)),
+                "generated": float(1 - kept.detach().mean()),
+                "motion": float(motion.detach().norm(dim=1).mean()) * 100,
+            }
+        )
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--autoencoder", type=Path, required=True)
+    parser.add_argument("--audio", type=Path)
+    parser.add_argument("--denoiser", type=Path, help="without it: the encoder's latents alone")
+    parser.add_argument("--run", type=Path, required=True, help="the autoencoder, finished")
+    parser.add_argument("--shards", type=int, default=60, help="of each kind and worker")
+    parser.add_argument("--sharpness", type=float, default=0.4)
+    add_options(parser, minutes=10, rate=3e-4, seed=2)
+    args = parser.parse_args(argv)
+    if args.denoiser and not args.audio:
+        parser.error("--denoiser needs --audio")
+    run_workers(train, args.workers, args)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
