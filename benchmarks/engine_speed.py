@@ -68,7 +68,7 @@ def _timed(job: Callable[[], object], count: int) -> Spread | None:
 def _graph_calls(engine: LipSyncEngine) -> dict[str, Callable[[], object]]:
     """One call of each graph as a tick makes it, on random input."""
     rng = np.random.default_rng(0)
-    slots, side = len(engine.levels), engine.facts.crop_px // 8
+    slots, side = len(engine.levels), engine.latent_side
     crop = rng.integers(0, 255, (engine.facts.crop_px, engine.facts.crop_px, 3), dtype=np.uint8)
     latents = rng.standard_normal((slots, engine.latent_channels, side, side)).astype(np.float32)
     mel = np.full((slots, N_MELS, MEL_COLUMNS), SILENCE_LEVEL, np.float32)
@@ -83,6 +83,7 @@ def _graph_calls(engine: LipSyncEngine) -> dict[str, Callable[[], object]]:
         "audio": lambda: engine.hear(mel, heard),
         "denoiser": lambda: engine.denoise([window]),
         "decoder": lambda: engine.decode(latents[0]),
+        "motion": lambda: engine.move(latents[0], latents[1]),
     }
 
 

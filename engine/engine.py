@@ -45,7 +45,7 @@ class LipSyncEngine:
                 f"these weights offer no window of {slots} slots: choose one of {offered}"
             )
         self.levels = manifest.levels[slots]
-        self.latent_channels = manifest.latent_channels
+        self.latent_channels, self.latent_side = manifest.latent_channels, manifest.latent_side
         self._runtime = runtime
         self.facts = EngineFacts(
             model=manifest.model,
@@ -98,14 +98,24 @@ class LipSyncEngine:
         return LipSyncStream(self, strength, face_box, seed)
 
     def encode(self, crop: NDArray[np.uint8]) -> Array:
-        """Crop uint8 (S, S, 3) -> latent (16, S/8, S/8)."""
+        """Crop uint8 (S, S, 3) -> latent (16, h, w)."""
         picture = crop.astype(np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
         return self._runtime.run("encoder", {"crop": picture})[0][0]
 
     def decode(self, latent: Array) -> Array:
-        """Latent (16, h, w) -> crop float32 (8h, 8w, 3), 0..255, not clipped."""
+        """Latent (16, h, w), or a part of one -> crop float32 (12h, 12w, 3), 0..255, not
+        clipped.
+        """
         crop = self._runtime.run("decoder", {"z": latent[None]})[0][0]
         return np.ascontiguousarray((crop.transpose(1, 2, 0) + 1) * 127.5)
+
+    def move(self, latent: Array, source: Array) -> tuple[Array, Array]:
+        """Edited and source latent (16, h, w), or the same part of both -> motion (4h, 4w, 2) in
+        crop units, kept (4h, 4w) 0..1: see `engine.face.paste`.
+        """
+        inputs = {"z": latent[None], "source": source[None]}
+        motion, kept = self._runtime.run("motion", inputs)
+        return np.ascontiguousarray(motion[0].transpose(1, 2, 0)), kept[0, 0]
 
     def hear(self, mel: Array, heard: Array) -> Array:
         """Mel windows (N, 80, M) and heard (N, M) -> tokens (N, K, D)."""
@@ -136,11 +146,11 @@ class LipSyncEngine:
         return list(x0)
 
     def measure_tick_ms(self, n: int = 20) -> float:
-        """Median of `n` warm ticks on random input, in ms: encode, audio, denoise, and two decodes
-        (edit and source).
+        """Median of `n` warm ticks on random input, in ms: encode, audio, denoise, decode and
+        motion.
         """
         rng = np.random.default_rng(0)
-        slots, side = len(self.levels), self.facts.crop_px // 8
+        slots, side = len(self.levels), self.latent_side
         crop = rng.integers(0, 255, (self.facts.crop_px, self.facts.crop_px, 3), dtype=np.uint8)
         latents = rng.standard_normal((slots, self.latent_channels, side, side)).astype(np.float32)
         mel = np.full((slots, N_MELS, MEL_COLUMNS), SILENCE_LEVEL, np.float32)
@@ -152,7 +162,8 @@ class LipSyncEngine:
             self.encode(crop)
             tokens = self.hear(mel, heard)
             window = WindowInput(latents, latents, level, tokens, 1.0, (0.5, 0.5))
-            self.decode(self.denoise([window])[0][0])
-            self.decode(latents[0])
+            x0 = self.denoise([window])[0][0]
+            self.decode(x0)
+            self.move(x0, latents[0])
             spent.append((time.perf_counter() - begin) * 1e3)
         return float(np.median(spent[2:]))

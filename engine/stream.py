@@ -95,8 +95,7 @@ class LipSyncStream:
         face_box: tuple[float, float, float, float] | None = None,
         seed: int = 0,
     ) -> None:
-        facts = engine.facts
-        side = facts.crop_px // 8
+        side = engine.latent_side
         self._engine = engine
         self._follower = FaceFollower(engine.landmarks)
         self._sound = SoundRing()
@@ -246,20 +245,32 @@ class LipSyncStream:
         if held.transform is None or held.crop is None or self.bypass:
             return SyncedFrame(held.index, held.frame, None, held.transform is not None)
         with self._stage("decode"):
-            edit, kept = self._decode(latent, held.crop), self._decode(slot.z, held.crop)
+            edit, motion, kept = self._decode(latent, slot.z, held.crop)
         with self._stage("paste"):
-            rgb, mask = paste(
-                held.frame, held.crop, edit, kept, held.transform, self._fade_out(held.alpha)
-            )
+            alpha = self._fade_out(held.alpha)
+            rgb, mask = paste(held.frame, held.crop, edit, motion, kept, held.transform, alpha)
         return SyncedFrame(held.index, rgb, mask, True)
 
-    def _decode(self, latent: NDArray[np.float32], crop: Rgb) -> NDArray[np.float32]:
-        """A crop, float32 0..255: the latent decoded where it may be pasted, else the source."""
-        top, left, right = (round(share * latent.shape[1]) for share in _DECODED)
+    def _decode(
+        self, latent: NDArray[np.float32], z: NDArray[np.float32], crop: Rgb
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """The edited crop (S, S, 3) 0..255, motion (s, s, 2) and kept (s, s); computed where it may
+        be pasted, else the source.
+        """
+        side = latent.shape[1]
+        top, left, right = (round(share * side) for share in _DECODED)
+        here = (slice(None), slice(top, None), slice(left, right))
+        part = self._engine.decode(latent[here])
+        moves, keeps = self._engine.move(latent[here], z[here])
         edit = crop.astype(np.float32)
-        part = self._engine.decode(latent[:, top:, left:right])
-        edit[8 * top :, 8 * left : 8 * right] = part
-        return edit
+        k = crop.shape[0] // side
+        edit[k * top :, k * left : k * right] = part
+        k = moves.shape[0] // (side - top)
+        motion = np.zeros((k * side, k * side, 2), np.float32)
+        kept = np.ones((k * side, k * side), np.float32)
+        motion[k * top :, k * left : k * right] = moves
+        kept[k * top :, k * left : k * right] = keeps
+        return edit, motion, kept
 
     def _fade_out(self, alpha: float) -> float:
         """Less of the edit where a frame that follows has lost the face: the window sees that

@@ -15,8 +15,6 @@ from engine.model.audio_encoder import AudioEncoder
 from engine.model.autoencoder import Autoencoder
 from engine.model.dit import Denoiser
 
-CROP_PX = 128
-
 
 class Hearing(nn.Module):
     """mel (N, 80, M), heard (N, M) -> tokens (N, 1 + K, D), pose (N, P)."""
@@ -42,21 +40,21 @@ class Graph:
 
 
 def graphs(autoencoder: Autoencoder, audio: AudioEncoder, denoiser: Denoiser) -> dict[str, Graph]:
-    """The four graphs of the lip-sync model (the landmark net is exported by its own training)."""
+    """The five graphs of the lip-sync model (the landmark net is exported by its own training)."""
     generator = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator)
 
     c = denoiser.config
-    side = c.grid
+    side, crop_px = c.grid, autoencoder.config.crop_px
     b, slots = 2, 3
     window = (b, slots, c.latent_channels, side, side)
     batch, batch_slots = {0: "batch"}, {0: "batch", 1: "slots"}
     return {
         "encoder": Graph(
             autoencoder.encoder,
-            {"crop": normal(2, 3, CROP_PX, CROP_PX).clamp(-1, 1)},
+            {"crop": normal(2, 3, crop_px, crop_px).clamp(-1, 1)},
             ("z",),
             {"crop": batch},
         ),
@@ -91,5 +89,14 @@ def graphs(autoencoder: Autoencoder, audio: AudioEncoder, denoiser: Denoiser) ->
             {"z": normal(2, c.latent_channels, side, side)},
             ("crop",),
             {"z": {0: "batch", 2: "height", 3: "width"}},  # a part of a crop decodes on its own
+        ),
+        "motion": Graph(
+            autoencoder.motion,
+            {
+                "z": normal(2, c.latent_channels, side, side),
+                "source": normal(2, c.latent_channels, side, side),
+            },
+            ("motion", "kept"),
+            {name: {0: "batch", 2: "height", 3: "width"} for name in ("z", "source")},
         ),
     }

@@ -18,7 +18,7 @@ from engine.model.dit import Denoiser
 from export.calibration import Calls
 from export.graphs import Hearing
 from export.onnx_files import ParityError
-from export.quantised_autoencoder import write_decoder, write_encoder
+from export.quantised_autoencoder import write_decoder, write_encoder, write_motion
 from export.quantised_denoiser import write_denoiser
 from export.quantised_hearing import write_hearing
 
@@ -42,12 +42,13 @@ def write_int8(
 ) -> dict[str, str]:
     """Write GRAPH.int8.onnx beside the fp32 files and return the file of each graph."""
     autoencoder, audio, denoiser = networks
-    files = {g: f"{g}.int8.onnx" for g in ("encoder", "audio", "denoiser", "decoder")}
+    quantised = ("encoder", "audio", "denoiser", "decoder", "motion")
+    files = {g: f"{g}.int8.onnx" for g in quantised}
     crops = _some([c["crop"] for c in calls["encoder"]])
     write_encoder(autoencoder.encoder, folder / files["encoder"], crops)
-    # The decoder meets edited latents and those of the source.
-    edited = _some([c["z"] for c in calls["decoder"]])
+    edited, sources = (_some([c[name] for c in calls["motion"]]) for name in ("z", "source"))
     write_decoder(autoencoder.decoder, folder / files["decoder"], edited)
+    write_motion(autoencoder.motion, folder / files["motion"], edited, sources)
     write_denoiser(denoiser, folder / files["denoiser"])
     write_hearing(Hearing(audio, denoiser).eval(), folder / files["audio"])
     return files

@@ -15,7 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.model.autoencoder import Decoder, Encoder, Residual
+from engine.model.autoencoder import Decoder, Encoder
+from engine.model.motion import MotionNet
+from engine.model.residual import Residual
 from export.builder import CONTRIB, LARGEST_WEIGHT, Builder
 
 
@@ -53,11 +55,10 @@ class PictureBuilder(Builder):
         return self.op("DequantizeLinear", q, np.float32(x.scale), np.uint8(x.zero))
 
     def float_conv(self, x: str, weight: Tensor, bias: Tensor, stride: int = 1) -> str:
-        """On a float32 value; padded so that stride 1 keeps the size."""
-        side = weight.shape[2]
+        """On a float32 value: a kernel three strides wide, padded by one."""
         return self.op(
             "Conv", x, weight, bias,
-            kernel_shape=[side] * 2, strides=[stride] * 2, pads=[(side - 1) // 2] * 4,
+            kernel_shape=[3 * stride] * 2, strides=[stride] * 2, pads=[stride] * 4,
         )  # fmt: skip
 
     def conv(
@@ -128,44 +129,71 @@ class PictureBuilder(Builder):
         return Quantity(self.op("Reshape", rows, shape), x.scale, x.zero, seen)
 
 
-def on_pixels(conv: nn.Conv2d) -> Tensor:
-    """PixelUnshuffle(2) and a 3 x 3 convolution as one of 6 x 6 with stride 2: (O, 12, 3, 3) ->
-    (O, 3, 6, 6).
+def on_pixels(conv: nn.Conv2d, fold: int) -> Tensor:
+    """PixelUnshuffle(fold) and a 3 x 3 convolution as one with stride `fold`: (O, 3 fold fold, 3,
+    3) -> (O, 3, 3 fold, 3 fold).
     """
-    weight = conv.weight.reshape(-1, 3, 2, 2, 3, 3)  # (O, C, row, column, i, j)
-    return weight.permute(0, 1, 4, 2, 5, 3).reshape(-1, 3, 6, 6)
+    weight = conv.weight.reshape(-1, 3, fold, fold, 3, 3)  # (O, C, row, column, i, j)
+    return weight.permute(0, 1, 4, 2, 5, 3).reshape(-1, 3, 3 * fold, 3 * fold)
 
 
 @torch.no_grad()
 def write_encoder(encoder: Encoder, path: Path, crops: Tensor) -> None:
     """crops: float32 (N, 3, S, S) to calibrate with."""
     b, layers = PictureBuilder(), encoder.layers
-    first, last = layers[1], layers[-1]
-    features = b.op("Relu", b.float_conv("crop", on_pixels(first), first.bias, 2))
-    seen = F.relu(first(F.pixel_unshuffle(crops, 2)))
+    fold, first, last = layers[0].downscale_factor, layers[1], layers[-1]
+    features = b.op("Relu", b.float_conv("crop", on_pixels(first, fold), first.bias, fold))
+    seen = F.relu(first(F.pixel_unshuffle(crops, fold)))
     x = b.layers(b.quantise(features, seen), layers, 3, len(layers) - 1)
     x = b.conv(x, last, relu=False)
     side = crops.shape[-1]
     z = (
         b.op("Mul", b.dequantise(x), encoder.scale),
-        ("batch", last.out_channels, side // 8, side // 8),
+        ("batch", last.out_channels, side // (4 * fold), side // (4 * fold)),
     )
     b.save(path, {"crop": ("batch", 3, side, side)}, {"z": z})
+
+
+def _upward(b: PictureBuilder, layers: nn.Sequential, x: str, weight: Tensor, seen: Tensor) -> str:
+    """From latents, the float32 value `x` with `seen` in it, to pixels: decoder and motion net have
+    the same shape. `weight`: of the first convolution.
+    """
+    first, last, shuffle = layers[0], layers[-2], layers[-1]
+    features = b.op("Relu", b.float_conv(x, weight, first.bias))
+    quantised = b.quantise(features, F.relu(F.conv2d(seen, weight, first.bias, padding=1)))
+    inner = b.layers(quantised, layers, 2, len(layers) - 2)
+    folded = b.float_conv(b.dequantise(inner), last.weight, last.bias)
+    return b.op("DepthToSpace", folded, blocksize=shuffle.upscale_factor, mode="CRD")
 
 
 @torch.no_grad()
 def write_decoder(decoder: Decoder, path: Path, latents: Tensor) -> None:
     """latents: float32 (N, 16, h, w) to calibrate with; height and width stay free."""
     b, layers = PictureBuilder(), decoder.layers
-    first, last = layers[0], layers[-2]
-    weight = first.weight / decoder.scale
-    features = b.op("Relu", b.float_conv("z", weight, first.bias))
-    seen = F.relu(first(latents / decoder.scale))
-    x = b.layers(b.quantise(features, seen), layers, 2, len(layers) - 2)
-    shuffled = b.float_conv(b.dequantise(x), last.weight, last.bias)
-    crop = b.op("DepthToSpace", shuffled, blocksize=2, mode="CRD")
+    crop = _upward(b, layers, "z", layers[0].weight / decoder.scale, latents)
     b.save(
         path,
-        {"z": ("batch", first.in_channels, "height", "width")},
+        {"z": ("batch", layers[0].in_channels, "height", "width")},
         {"crop": (crop, ("batch", 3, "rows", "columns"))},
+    )
+
+
+@torch.no_grad()
+def write_motion(net: MotionNet, path: Path, latents: Tensor, sources: Tensor) -> None:
+    """latents, sources: float32 (N, 16, h, w) to calibrate with; height and width stay free."""
+    b, c = PictureBuilder(), net.config
+    both = b.op("Concat", b.op("Sub", "z", "source"), "source", axis=1)
+    seen = torch.cat([latents - sources, sources], 1)
+    field = _upward(b, net.layers, both, net.layers[0].weight, seen)
+    motion, kept = b.ops("Split", 2, field, np.array([2, 1]), axis=1)
+    motion = b.op("Mul", b.op("Tanh", motion), np.float32(c.reach))
+    kept = b.op("Sigmoid", b.op("Add", kept, np.float32(c.first_kept)))
+    side = ("batch", c.latent_channels, "height", "width")
+    b.save(
+        path,
+        {"z": side, "source": side},
+        {
+            "motion": (motion, ("batch", 2, "rows", "columns")),
+            "kept": (kept, ("batch", 1, "rows", "columns")),
+        },
     )

@@ -14,11 +14,11 @@ from engine.engine import WEIGHTS
 from engine.flow import TAU, level_grid
 from engine.media import MediaError
 from engine.model.audio_encoder import AudioEncoder
-from engine.model.autoencoder import Autoencoder
+from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.model.dit import Denoiser
 from engine.runtime.protocol import FORMAT, REFERENCE
 from export.calibration import calibration_files, record
-from export.graphs import CROP_PX, graphs
+from export.graphs import graphs
 from export.int8 import compare, write_int8
 from export.onnx_files import export_graph
 from training import checkpoint
@@ -39,6 +39,7 @@ def write_manifest(
     folder: Path,
     files: dict[str, dict[str, str]],
     parity: dict[str, dict[str, dict[str, float | int]]],
+    pixels: AutoencoderConfig,
     args: argparse.Namespace,
 ) -> None:
     """files: variant -> graph -> file; parity: variant -> graph -> difference from fp32."""
@@ -46,8 +47,9 @@ def write_manifest(
     manifest = {
         "format": FORMAT,
         "model": args.model,
-        "crop_px": CROP_PX,
-        "latent_channels": 16,
+        "crop_px": pixels.crop_px,
+        "latent_channels": pixels.latent_channels,
+        "latent_side": pixels.latent_side,
         "tau": TAU,
         "levels": {str(n): [round(float(v), 4) for v in level_grid(n)] for n in (1, 2, 3, 4)},
         "default_strength": args.strength,
@@ -117,10 +119,10 @@ def main(argv: list[str] | None = None) -> int:
         stale.unlink()
     files = {REFERENCE: write_fp32(networks, args.output)}
     parity: dict[str, dict[str, dict[str, float | int]]] = {}
-    write_manifest(args.output, files, parity, args)
+    write_manifest(args.output, files, parity, networks[0].config, args)
     if pictures:
         files["int8"], parity["int8"] = write_quantised(networks, args.output, pictures)
-        write_manifest(args.output, files, parity, args)
+        write_manifest(args.output, files, parity, networks[0].config, args)
     return 0
 
 

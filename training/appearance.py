@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ from training.critic import SharpnessTerm
 from training.latents import encode
 from training.loop import Loop, add_options
 from training.parallel import run_workers
+from training.seen_motion import seen_motion
 from training.sound import SoundTable, grid_names, heard_mask
 from training.teacher import load_audio
 
@@ -37,9 +38,9 @@ WARM = 3  # first frames of a clip: the queue is still filling
 MOUTH = (slice(54, 162), slice(42, 150))  # rows, columns of the crop that the critic sees
 FOLD = 6
 NOISE = 0.05  # on encoder's latents
-GENERATED = 0.02  # price of a pixel that is not the source's, beside the L1
+GENERATED = 0.02  # price of a pixel that is not the source's: decoded ones have no noise to err by
 DECODED = 0.3  # weight of the decoded crop on its own
-ROUGH = 0.3  # price of motion that is not smooth
+SEEN_MOTION, SEEN_KEPT = 0.2, 0.05  # weights of what optical flow says
 
 
 class Queue:
@@ -86,7 +87,8 @@ class Queue:
 @dataclass(frozen=True)
 class Pairs:
     """Frames of two mouth tracks over one head: latents (N, 16, h, w) float16 as the queue finishes
-    them, of the target and of the source; target and source crops (N, 3, S, S) uint8.
+    them, of the target and of the source; target and source crops (N, 3, S, S) uint8; motion
+    (N, 2, s, s) and kept (N, 1, s, s) float16 as optical flow sees them.
     """
 
     finished: Tensor
@@ -94,9 +96,13 @@ class Pairs:
     source_z: Tensor
     target: Tensor
     source: Tensor
+    motion: Tensor
+    kept: Tensor
 
-    def batches(self, size: int, seed: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """(z, source_z, target, source): half of z the queue's, half the encoder's with noise."""
+    def batches(self, size: int, seed: int) -> Iterator[tuple[Tensor, ...]]:
+        """(z, source_z, target, source, motion, kept): half of z the queue's, half the encoder's
+        with noise.
+        """
         g = torch.Generator().manual_seed(seed)
         while True:
             picked = torch.randint(len(self.target), (size,), generator=g)
@@ -104,7 +110,8 @@ class Pairs:
             encoded = encoded + NOISE * torch.randn(encoded.shape, generator=g)
             z = torch.cat([self.finished[picked[: size // 2]].float(), encoded])
             crops = (c[picked].float() / 127.5 - 1 for c in (self.target, self.source))
-            yield z, self.source_z[picked].float(), *crops
+            seen = (self.motion[picked].float(), self.kept[picked].float())
+            yield z, self.source_z[picked].float(), *crops, *seen
 
 
 def collect(
@@ -112,7 +119,7 @@ def collect(
 ) -> Pairs:
     """A few shards of every kind; without a queue the encoder's latents stand in for its own."""
     found = crop_shards(data)
-    parts: list[list[Tensor]] = [[] for _ in range(5)]
+    parts: list[list[Tensor]] = [[] for _ in fields(Pairs)]
     for kind in ("grid", "portraits", "rendered"):
         paths = [p for p in found if p.parent.name == kind]
         for i in rng.permutation(len(paths))[:shards]:
@@ -139,8 +146,13 @@ def collect(
             crops = torch.from_numpy(frames).permute(0, 1, 4, 2, 3)
             latents = (finished, tracks[targets][:, kept], tracks[sources][:, kept])
             pictures = (crops[targets][:, kept], crops[sources][:, kept])
-            for part, value in zip(parts, (*(z.half() for z in latents), *pictures), strict=True):
-                part.append(value.flatten(0, 1))
+            frames_of = (p.permute(0, 1, 3, 4, 2).flatten(0, 1).numpy() for p in pictures)
+            seen = [seen_motion(*pair) for pair in zip(*frames_of, strict=True)]
+            motion, kept_there = (torch.from_numpy(np.stack(v)) for v in zip(*seen, strict=True))
+            flat = (*(z.half() for z in latents), *pictures)
+            values = (*(v.flatten(0, 1) for v in flat), motion.half(), kept_there[:, None].half())
+            for part, value in zip(parts, values, strict=True):
+                part.append(value)
     return Pairs(*(torch.cat(part) for part in parts))
 
 
@@ -148,11 +160,13 @@ def _seen(picture: Tensor) -> Tensor:
     return F.pixel_unshuffle(picture[:, :, MOUTH[0], MOUTH[1]], FOLD)
 
 
-def roughness(motion: Tensor) -> Tensor:
-    """Mean second difference of a motion field, in hundredths of the crop."""
-    across = motion[..., 2:] - 2 * motion[..., 1:-1] + motion[..., :-2]
-    down = motion[..., 2:, :] - 2 * motion[..., 1:-1, :] + motion[..., :-2, :]
-    return 100 * (across.abs().mean() + down.abs().mean())
+def seen_loss(motion: Tensor, kept: Tensor, seen: Tensor, seen_kept: Tensor) -> Tensor:
+    """Motion's distance from the flow where that explains the target, in hundredths of the crop,
+    and cross entropy of `kept`.
+    """
+    distance = 100 * ((motion - seen) * seen_kept).abs().mean()
+    entropy = F.binary_cross_entropy(kept.clamp(1e-4, 1 - 1e-4), seen_kept)
+    return SEEN_MOTION * distance + SEEN_KEPT * entropy
 
 
 def train(rank: int, args: argparse.Namespace) -> None:
@@ -176,7 +190,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
     weight = mouth_weight(pairs.target.shape[-1])
     args.run.parent.mkdir(parents=True, exist_ok=True)
     for _ in (loop := Loop(model, rank, args)):
-        z, source_z, target, source = next(stream)
+        z, source_z, target, source, seen, seen_kept = next(stream)
         with torch.autocast("cpu", torch.bfloat16):
             edit = model.decoder(z).float()
             motion, kept = (field.float() for field in model.motion(z, source_z))
@@ -187,16 +201,18 @@ def train(rank: int, args: argparse.Namespace) -> None:
         fake, real = _seen(leaf), _seen(target)
         push = sharp.push(fake, real, leaf, gradient)
         # The decoded mouth must be right by itself too, or it decays where it is not shown.
-        aside = DECODED * loss_of(edit, target, weight)
-        aside = aside + GENERATED * (1 - kept).mean() + ROUGH * roughness(motion)
-        torch.autograd.backward([shown, aside], [gradient + push, torch.ones_like(aside)])
+        aside = DECODED * loss_of(edit, target, weight) + GENERATED * (1 - kept).mean()
+        by_flow = seen_loss(motion, kept, seen, seen_kept)
+        torch.autograd.backward(
+            [shown, aside + by_flow], [gradient + push, torch.ones_like(by_flow)]
+        )
         loop.update(
             {
                 "loss": loss.item(),
                 "critic": sharp.learn(fake, real),
                 "still": float(loss_of(source, target, weight)),
                 "generated": float(1 - kept.detach().mean()),
-                "motion": float(motion.detach().norm(dim=1).mean()) * 100,
+                "by flow": by_flow.item(),
             }
         )
 

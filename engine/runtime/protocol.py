@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from engine.errors import WeightsError
 
 Tensor = NDArray[np.float32]
-GRAPHS = ("encoder", "audio", "denoiser", "decoder", "landmarks")
-FORMAT = 1
+GRAPHS = ("encoder", "audio", "denoiser", "decoder", "motion", "landmarks")
+FORMAT = 2
 REFERENCE = "fp32"  # the variant that others are measured against
 
 
@@ -39,6 +39,7 @@ class Manifest:
     model: str
     crop_px: int
     latent_channels: int
+    latent_side: int
     tau: float
     levels: dict[int, tuple[float, ...]]  # window size -> noise levels, oldest slot first
     default_strength: float
@@ -70,6 +71,7 @@ class Manifest:
             model=stored["model"],
             crop_px=stored["crop_px"],
             latent_channels=stored["latent_channels"],
+            latent_side=stored["latent_side"],
             tau=stored["tau"],
             levels={int(k): tuple(v) for k, v in stored["levels"].items()},
             default_strength=stored["default_strength"],

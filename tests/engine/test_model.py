@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 from engine.model.audio_encoder import AudioEncoder  # noqa: E402
 from engine.model.autoencoder import Autoencoder  # noqa: E402
 from engine.model.dit import Conditioner, Denoiser, DenoiserConfig  # noqa: E402
+from engine.model.motion import MotionNet  # noqa: E402
 
 pytestmark = pytest.mark.torch
 SMALL = DenoiserConfig(width=48, depth=2, heads=2, grid=8, edited=(2, 8, 1, 7))
@@ -81,9 +82,17 @@ def test_what_is_not_heard_does_not_matter() -> None:
         assert not torch.equal(audio(mel, heard)[1], audio(mel, torch.ones(2, 32))[1])
 
 
+def test_an_untrained_motion_net_keeps_the_source() -> None:
+    motion, kept = MotionNet()(torch.randn(2, 16, 6, 7), torch.randn(2, 16, 6, 7))
+    assert motion.shape == (2, 2, 24, 28)
+    assert motion.abs().max() == 0
+    assert kept.shape == (2, 1, 24, 28)
+    assert kept.min() > 0.9
+
+
 def test_the_autoencoder_keeps_shapes_and_scale() -> None:
     model = Autoencoder()
-    crop = torch.rand(2, 3, 64, 64) * 2 - 1
+    crop = torch.rand(2, 3, 96, 96) * 2 - 1
     z = model.encoder(crop)
     assert z.shape == (2, 16, 8, 8)
     assert model.decoder(z).shape == crop.shape

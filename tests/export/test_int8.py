@@ -14,12 +14,19 @@ import onnxruntime  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from engine.model.audio_encoder import AudioEncoder, AudioEncoderConfig  # noqa: E402
-from engine.model.autoencoder import Autoencoder, AutoencoderConfig, Residual  # noqa: E402
+from engine.model.autoencoder import Autoencoder, AutoencoderConfig  # noqa: E402
 from engine.model.dit import Denoiser, DenoiserConfig  # noqa: E402
+from engine.model.motion import MotionConfig, MotionNet  # noqa: E402
+from engine.model.residual import Residual  # noqa: E402
 from export.graphs import Hearing  # noqa: E402
 from export.int8 import compare  # noqa: E402
 from export.onnx_files import ParityError  # noqa: E402
-from export.quantised_autoencoder import on_pixels, write_decoder, write_encoder  # noqa: E402
+from export.quantised_autoencoder import (  # noqa: E402
+    on_pixels,
+    write_decoder,
+    write_encoder,
+    write_motion,
+)
 from export.quantised_denoiser import write_denoiser  # noqa: E402
 from export.quantised_hearing import write_hearing  # noqa: E402
 
@@ -99,15 +106,15 @@ def test_every_input_matters_as_much_as_in_torch(
 
 
 def test_the_first_convolution_reads_pixels_directly(autoencoder: Autoencoder) -> None:
-    crop = torch.rand(1, 3, 32, 32)
+    crop = torch.rand(1, 3, 48, 48)
     first = autoencoder.encoder.layers[1]
-    direct = functional.conv2d(crop, on_pixels(first), first.bias, stride=2, padding=2)
-    unshuffled = first(functional.pixel_unshuffle(crop, 2))
+    direct = functional.conv2d(crop, on_pixels(first, 3), first.bias, stride=3, padding=3)
+    unshuffled = first(functional.pixel_unshuffle(crop, 3))
     torch.testing.assert_close(direct, unshuffled, atol=1e-5, rtol=1e-5)
 
 
 def test_the_encoder(autoencoder: Autoencoder, tmp_path: Path) -> None:
-    crops = torch.rand(6, 3, 32, 32) * 2 - 1
+    crops = torch.rand(6, 3, 48, 48) * 2 - 1
     write_encoder(autoencoder.encoder, tmp_path / "encoder.onnx", crops[:4])
     got = run(tmp_path / "encoder.onnx", crops[4:])[0]
     assert relative_rms(got, autoencoder.encoder(crops[4:])) < 0.05
@@ -120,8 +127,20 @@ def test_the_decoder_for_a_part_of_a_crop(
     write_decoder(autoencoder.decoder, tmp_path / "decoder.onnx", torch.randn(4, 16, 8, 8))
     latents = torch.randn(2, 16, height, width)
     got = run(tmp_path / "decoder.onnx", latents)[0]
-    assert got.shape == (2, 3, 8 * height, 8 * width)
+    assert got.shape == (2, 3, 12 * height, 12 * width)
     assert relative_rms(got, autoencoder.decoder(latents)) < 0.05
+
+
+def test_the_motion_net_for_a_part_of_a_crop(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    net = MotionNet(MotionConfig(widths=(24, 12))).eval()
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.06)
+    write_motion(net, tmp_path / "motion.onnx", *torch.randn(2, 4, 16, 8, 8))
+    z, source = torch.randn(2, 2, 16, 5, 6)
+    for got, expected in zip(run(tmp_path / "motion.onnx", z, source), net(z, source), strict=True):
+        assert got.shape[2:] == (20, 24)
+        assert relative_rms(got, expected) < 0.06
 
 
 def test_hearing(denoiser: Denoiser, tmp_path: Path) -> None:
@@ -138,7 +157,7 @@ def test_hearing(denoiser: Denoiser, tmp_path: Path) -> None:
 
 
 def test_wrong_weights_are_told_from_rounding(autoencoder: Autoencoder, tmp_path: Path) -> None:
-    crops = torch.rand(4, 3, 32, 32)
+    crops = torch.rand(4, 3, 48, 48)
     right, wrong = tmp_path / "right.onnx", tmp_path / "wrong.onnx"
     write_encoder(autoencoder.encoder, right, crops)
     with torch.no_grad():

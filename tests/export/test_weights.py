@@ -44,11 +44,13 @@ def test_calibrated_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert main([*options, "--default", "int8"]) == 0
 
     manifest = json.loads((weights / "manifest.json").read_text())
-    assert set(manifest["parity"]["int8"]) == {"encoder", "audio", "denoiser", "decoder"}
+    assert set(manifest["parity"]["int8"]) == {
+        *("encoder", "audio", "denoiser", "decoder", "motion")
+    }
     assert LipSyncEngine.load(weights).facts.runtime == "onnxruntime int8"
     reference = LipSyncEngine.load(weights, "onnxruntime:fp32")
     assert reference.facts.runtime == "onnxruntime fp32"
-    crop = np.random.default_rng(0).integers(0, 255, (128, 128, 3), dtype=np.uint8)
+    crop = np.random.default_rng(0).integers(0, 255, (192, 192, 3), dtype=np.uint8)
     z = reference.encode(crop)
     assert 0 < np.abs(LipSyncEngine.load(weights).encode(crop) - z).mean() < 0.1 * z.std()
 

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from engine.model.audio_encoder import AudioEncoder  # noqa: E402
 from engine.model.autoencoder import Autoencoder  # noqa: E402
-from training import checkpoint, decoder, distill, teacher  # noqa: E402
+from training import appearance, checkpoint, distill, teacher  # noqa: E402
 from training.latents import main as encode  # noqa: E402
 from training.sound import grid_names  # noqa: E402
 
@@ -31,7 +31,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
     (folder / "grid").mkdir()
     sound: dict[str, np.ndarray] = {}
     for name in grid_names("train")[:2]:
-        crops = rng.integers(0, 255, (2, FRAMES, 128, 128, 3), dtype=np.uint8)
+        crops = rng.integers(0, 255, (2, FRAMES, 192, 192, 3), dtype=np.uint8)
         np.save(folder / "grid" / f"{name}.npy", crops)
         sound[f"mel/{name}"] = rng.normal(size=(80, 4 * FRAMES)).astype(np.float32)
         sound[f"pose/{name}"] = rng.normal(size=(FRAMES, 10)).astype(np.float32)
@@ -50,7 +50,7 @@ def run(stage: object, runs: Path, *options: str) -> None:
     assert stage.main([*common, *toy, *options]) == 0  # type: ignore[attr-defined]
 
 
-def test_teacher_student_and_decoder_train_in_turn(runs: Path) -> None:
+def test_teacher_student_and_appearance_train_in_turn(runs: Path) -> None:
     taught, folded, tuned = runs / "teacher.pt", runs / "denoiser.pt", runs / "tuned.pt"
     run(teacher, runs, "--run", str(taught))
     run(teacher, runs, "--run", str(taught), "--queue-share", "1")
@@ -58,8 +58,8 @@ def test_teacher_student_and_decoder_train_in_turn(runs: Path) -> None:
     run(distill, runs, "--teacher", str(taught), "--run", str(folded))
     assert checkpoint.load(folded).facts == {"peak": 2.0, "floor": 0.5}
     ae, denoiser = ("--autoencoder", str(runs / "ae.pt")), ("--denoiser", str(folded))
-    run(decoder, runs, *ae, *denoiser, "--shards", "2", "--run", str(tuned))
+    run(appearance, runs, *ae, *denoiser, "--shards", "2", "--run", str(tuned))
     before, after = checkpoint.load(runs / "ae.pt").weights, checkpoint.load(tuned).weights
     changed = {k for k in before if not torch.equal(before[k], after[k])}
     assert changed
-    assert all(k.startswith("decoder.") for k in changed)  # latents keep their meaning
+    assert all(k.startswith(("decoder.", "motion.")) for k in changed)  # latents keep their meaning
