@@ -1,0 +1,139 @@
+"""What all sets are made from, kept on disk: labelled GRID sentences, mouth tracks, pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.drives import Drive, make_drive
+from training.evaluation.clip import Picture, Source
+from training.evaluation.labeller import Labeller
+from training.heads.tracks import TrackLibrary
+from training.splits import data_dir, held_out, judged_names
+
+TRAINING_SENTENCES = 32  # for source mouths of rendered heads and for reading openings off poses
+LONGEST_SIDE_PX = 960
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is judged."""
+
+    seconds: float = 20.0
+    quick: bool = False
+    folder: Path | None = None
+    drift_minutes: float = 30.0
+
+    def some(self, count: int, quick: int) -> range:
+        """Numbers of the clips of a set that has `count`, or `quick` in a hurry."""
+        return range(quick if self.quick else count)
+
+
+def key_of(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
+
+
+class Stock:
+    """Everything that does not depend on the judged weights. `folder` may be shared by runs."""
+
+    def __init__(self, folder: Path, labeller: Labeller) -> None:
+        self._folder, self._labeller = folder, labeller
+        for part in ("grid_s1", "sources"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+
+    @cached_property
+    def judged(self) -> dict[str, NDArray[np.float32]]:
+        """Points (T, 478, 2) of GRID speaker 1's test sentences."""
+        return {n: p for n, (p, _) in self._grid(judged_names("grid_s1")).items()}
+
+    @cached_property
+    def judged_coefficients(self) -> dict[str, NDArray[np.float32]]:
+        """ARKit coefficients (T, 52) of the same sentences."""
+        return {n: c for n, (_, c) in self._grid(judged_names("grid_s1")).items()}
+
+    @cached_property
+    def trained(self) -> dict[str, NDArray[np.float32]]:
+        """Points of a few training sentences."""
+        return {n: p for n, (p, _) in self._grid(self._training_names()).items()}
+
+    @cached_property
+    def tracks(self) -> TrackLibrary:
+        """Mouths of training sentences: what a source picture says by itself."""
+        self._grid(self._training_names())
+        return TrackLibrary(self._folder / "grid_s1")
+
+    @staticmethod
+    def _training_names() -> list[str]:
+        hidden = held_out("grid_s1")
+        names = sorted(p.stem for p in (data_dir() / "grid_s1").glob("*.mp4"))
+        names = [n for n in names if n not in hidden]
+        return names[:: max(1, len(names) // TRAINING_SENTENCES)]
+
+    def _grid(self, names: list[str]) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        clips, folder = data_dir() / "grid_s1", self._folder / "grid_s1"
+        waiting = {n: self._labeller.submit(clips / f"{n}.mp4", folder / f"{n}.npz") for n in names}
+        found = {}
+        for name, path in waiting.items():
+            with np.load(path.result()) as file:
+                found[name] = (file["points"], file["blendshapes"].astype(np.float32))
+        return found
+
+    def drive(self, seed: int, seconds: float) -> Drive:
+        return make_drive(self.judged, seed, seconds)
+
+    def source(self, recipe: str, maker: Path, make: Callable[[], Picture]) -> Source:
+        """The picture that `make` makes, made once for this recipe and this text of `maker`, the
+        file that says how.
+        """
+        key = key_of(recipe, maker.read_bytes())
+        path = self._folder / "sources" / f"{key}.npz"
+        if not path.exists():
+            _save(path, make())
+        picture = _load(path)
+        return Source(key, picture, self._label(path, key, picture))
+
+    def _label(self, path: Path, key: str, picture: Picture) -> Future[Path]:
+        target = path.with_name(f"{key}.labels.npz")
+        if picture.bare is not None and not target.exists():
+            bare = path.with_name(f"{key}.bare.npy")
+            np.save(bare, picture.bare)
+            path = bare
+        return self._labeller.submit(path, target)
+
+
+def _save(path: Path, picture: Picture) -> None:
+    arrays = {
+        name: np.asarray(value)
+        for name in ("frames", "face_box", "cover", "bare", "mouth")
+        if (value := getattr(picture, name)) is not None
+    }
+    partial = path.with_suffix(".part.npz")
+    np.savez(partial, **arrays)  # type: ignore[arg-type]
+    partial.rename(path)
+
+
+def _load(path: Path) -> Picture:
+    with np.load(path) as file:
+        fields = {name: file[name] for name in file.files}
+    for name in ("face_box", "mouth"):
+        if name in fields:
+            fields[name] = tuple(float(v) for v in fields[name])
+    return Picture(**fields)
+
+
+def shrunk(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Frames whose longer side is at most LONGEST_SIDE_PX."""
+    height, width = frames.shape[1:3]
+    scale = LONGEST_SIDE_PX / max(height, width)
+    if scale >= 1:
+        return frames
+    size = (round(width * scale), round(height * scale))
+    return np.stack([cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in frames])
