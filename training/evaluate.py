@@ -59,7 +59,7 @@ def evaluate(args: argparse.Namespace) -> int:
     args.output.mkdir(parents=True, exist_ok=True)
     verdicts = []
     with Labeller(python, data_dir() / MODEL, args.jobs) as labeller:
-        stock = Stock(args.cache, labeller)
+        stock = Stock(args.cache, labeller, args.labels)
         measurer = Measurer(engine, args.strength, OpeningReader(engine, stock.trained))
         court = Court(args.cache, conditions.key, measurer, labeller)
         mouths = TrueMouths(stock.judged)
@@ -133,6 +133,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer sets, fewer and shorter clips")
     parser.add_argument("--drift-minutes", type=float, default=30.0)
     parser.add_argument("--labels-python", type=Path, help="interpreter that has mediapipe")
+    parser.add_argument(
+        "--labels", type=Path, help="folder of grid_s1's labels, if `make labels` has made them"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="labelling processes")
     return parser.parse_args(argv)
 

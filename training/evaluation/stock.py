@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -42,10 +43,12 @@ def key_of(*parts: object) -> str:
 
 
 class Stock:
-    """Everything that does not depend on the judged weights. `folder` may be shared by runs."""
+    """Everything that does not depend on the judged weights. `folder` may be shared by runs;
+    `labels` may hold labels of grid_s1 that were made before.
+    """
 
-    def __init__(self, folder: Path, labeller: Labeller) -> None:
-        self._folder, self._labeller = folder, labeller
+    def __init__(self, folder: Path, labeller: Labeller, labels: Path | None = None) -> None:
+        self._folder, self._labeller, self._labels = folder, labeller, labels
         for part in ("grid_s1", "sources"):
             (folder / part).mkdir(parents=True, exist_ok=True)
 
@@ -79,6 +82,11 @@ class Stock:
 
     def _grid(self, names: list[str]) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
         clips, folder = data_dir() / "grid_s1", self._folder / "grid_s1"
+        if self._labels is not None:
+            for name in names:
+                made, wanted = self._labels / f"{name}.npz", folder / f"{name}.npz"
+                if made.exists() and not wanted.exists():
+                    shutil.copyfile(made, wanted)
         waiting = {n: self._labeller.submit(clips / f"{n}.mp4", folder / f"{n}.npz") for n in names}
         found = {}
         for name, path in waiting.items():

@@ -21,11 +21,11 @@ HERE = Path(__file__)
 Rgb = NDArray[np.uint8]
 SCALE = 0.5
 FRAMES = 75
-# Emotion and number of poses whose mouth nothing covers.
-POSES = (("explain", 0), ("happy", 1), ("angry", 1))
+# Emotion and number of poses that look ahead and have nothing near the mouth.
+POSES = (("explain", 4), ("happy", 1), ("happy", 2))
 SPRITES = ("9", "2", "1", "3", "6", "5")  # from a line to wide open
 EYES_PX = 140.0  # what a box drawn for this face implies between the eyes, before scaling
-MOUTH_PX = (230.0, 190.0)  # the area that is judged, before scaling
+MOUTH_PX = (-90.0, -45.0, 180.0, 120.0)  # the area that is judged, from the mouth's place
 FACE_ABOVE, FACE_HEIGHT = 1.1, 2.95  # of a hand-drawn box, in eye distances
 
 
@@ -73,7 +73,7 @@ def boxes(emotion: str, number: int) -> tuple[Box, Box]:
     below = FACE_ABOVE + TOP + SPAN * MOUTH_CENTRE[1]  # the mouth's place in the box
     height, width = FACE_HEIGHT * EYES_PX, SPAN * EYES_PX
     face = (x - width / 2, y - below * EYES_PX, width, height)
-    mouth = (x - MOUTH_PX[0] / 2, y - MOUTH_PX[1] / 2, *MOUTH_PX)
+    mouth = (x + MOUTH_PX[0], y + MOUTH_PX[1], *MOUTH_PX[2:])
     a, b = (tuple(SCALE * v for v in box) for box in (face, mouth))
     return a, b  # type: ignore[return-value]
 
@@ -96,5 +96,5 @@ def cartoon(stock: Stock, plan: Plan) -> list[Clip]:
             partial(_talking, stock, emotion, number, k),
         )
         drive = stock.drive(6000 + k, plan.seconds)
-        clips.append(Clip(f"toon {emotion}", Group.STYLISED, source, drive, Judge.DRAWN))
+        clips.append(Clip(f"toon {emotion} {number}", Group.STYLISED, source, drive, Judge.DRAWN))
     return clips
