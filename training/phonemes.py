@@ -1,12 +1,13 @@
 """Phonemes of any language by how they are spoken: IPA letters -> articulatory features.
 
-Dictionaries and synthesisers name phonemes in their own ways (IPA of espeak-ng and MFA, ARPAbet of
-flite and pocketsphinx); all become timed IPA letters here. A letter that no table knows counts as a
-neutral consonant.
+Dictionaries and synthesisers name phonemes in their own ways (IPA of espeak-ng and MFA, ARPAbet
+of flite and pocketsphinx); all become timed IPA letters here. Signs that no table knows (tones,
+stress, breath) are left out.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -49,7 +50,7 @@ VOWELS: dict[str, tuple[float, float, float]] = {
     "ə": (0.45, 0.5, 0.0), "ɚ": (0.4, 0.5, 0.3), "ɛ": (0.6, 0.1, 0.0), "œ": (0.6, 0.2, 0.6),
     "ɜ": (0.55, 0.5, 0.1), "ɝ": (0.45, 0.5, 0.3), "ɞ": (0.6, 0.6, 0.4), "ʌ": (0.65, 0.8, 0.0),
     "ɔ": (0.65, 1.0, 0.7), "ɐ": (0.65, 0.5, 0.0), "æ": (0.85, 0.1, 0.0), "a": (1.0, 0.3, 0.0),
-    "ɶ": (1.0, 0.2, 0.4), "ä": (1.0, 0.5, 0.0), "ɑ": (1.0, 0.9, 0.0), "ɒ": (0.9, 1.0, 0.4),
+    "ɶ": (1.0, 0.2, 0.4), "ɑ": (1.0, 0.9, 0.0), "ɒ": (0.9, 1.0, 0.4),
 }  # fmt: skip
 
 PLACES = (
@@ -106,7 +107,7 @@ def kind_of(symbol: str) -> Kind:
 def letters(written: str) -> list[tuple[str, float]]:
     """IPA as written ("tʃ", "aʊ", "ɑːɹ", "bʰ") -> its letters and the share of time each takes."""
     found: list[tuple[str, float]] = []
-    for sign in written.replace("d͡ʒ", "dʒ").replace("t͡ʃ", "tʃ"):
+    for sign in unicodedata.normalize("NFD", written):
         if sign in VOWELS or sign in CONSONANTS:
             found.append((sign, 1.0))
         elif sign in "ːˑ" and found:

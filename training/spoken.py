@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from scipy.io import wavfile
 from scipy.signal import resample_poly
 
-from training.phonemes import STOPS, Phoneme, merged, timed
+from training.phonemes import STOPS, Phoneme, letters, merged, timed
 
 SAMPLE_RATE = 16_000
 CLOSURE_S = 0.055  # shortest closure of a stop, its release included
 LONGEST_GAP_S = 0.13
+QUIET = 0.004  # of a recording's peak
 
 
 class NoSynthesiser(RuntimeError):
@@ -125,12 +126,23 @@ class Espeak:
         if not self._samples:
             raise NoSynthesiser(f"espeak-ng says nothing with voice {voice}")
         pcm = np.concatenate(self._samples)
+        phonemes = self._timed(pcm)
+        return pcm, close_before_release(pcm, self.rate_hz, phonemes)
+
+    def _timed(self, pcm: NDArray[np.int16]) -> list[Phoneme]:
         ends = [at for at, _ in self._events[1:]] + [len(pcm)]
+        quiet = QUIET * float(np.abs(pcm.astype(np.int32)).max())
         phonemes: list[Phoneme] = []
         for (at, sign), end in zip(self._events, ends, strict=True):
-            spelled = "" if sign.startswith("(") else sign  # "(en)": a change of language
-            phonemes += timed(spelled, at / self.rate_hz, end / self.rate_hz)
-        return pcm, close_before_release(pcm, self.rate_hz, phonemes)
+            # "(en)" tells a change of language; "??" a vowel that espeak-ng has no letter for.
+            spelled = "" if sign.startswith("(") else sign.replace("??", "ə")
+            start_s, end_s = at / self.rate_hz, end / self.rate_hz
+            silent = end <= at or float(pcm[at:end].astype(np.float64).std()) < quiet
+            if phonemes and not letters(spelled) and not silent:
+                phonemes[-1] = replace(phonemes[-1], end_s=end_s)  # a link to the next, a palatal
+            else:
+                phonemes += timed(spelled, start_s, end_s)
+        return phonemes
 
 
 def close_before_release(
@@ -140,7 +152,7 @@ def close_before_release(
     leaves the closure to the phoneme before.
     """
     out: list[Phoneme] = []
-    quiet = 0.004 * float(np.abs(pcm.astype(np.int32)).max())
+    quiet = QUIET * float(np.abs(pcm.astype(np.int32)).max())
     step = rate_hz // 500
     for p in merged(phonemes):
         before = out[-1] if out else None
