@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine import EngineError, LipSyncEngine
+from training.evaluation.expert import Expert
 from training.evaluation.judging import Conditions, Court
 from training.evaluation.labeller import Labeller, LabellingError, labelling_python
 from training.evaluation.measure.ceiling import OpeningReader
@@ -62,9 +63,10 @@ def evaluate(args: argparse.Namespace) -> int:
         stock = Stock(args.cache, labeller, args.labels)
         measurer = Measurer(engine, args.strength, OpeningReader(engine, stock.trained))
         court = Court(args.cache, conditions.key, measurer, labeller)
+        expert = Expert(stock.validated)
         mouths = TrueMouths(stock.judged)
         for name in names:
-            verdict = Verdict.of(name, list(court.judge(SETS[name].make(stock, plan))))
+            verdict = Verdict.of(name, list(court.judge(SETS[name].make(stock, plan))), expert)
             write_sheets(args.output, name, verdict.judgements, mouths)
             verdicts.append(verdict)
             _tell(verdict, time.monotonic() - started)

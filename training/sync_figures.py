@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 Track = NDArray[np.float64]
 
-LAGS = 12
-STILL = 0.004  # deviation of an opening that says nothing: the judge's own noise
+LAGS = 12  # to either side; fewer in clips of less than LAG_SHARE times as many frames
+LAG_SHARE = 12
+STILL = 0.3  # of the truth's deviation: below, a source's opening is the judge's own noise
 RESAMPLES = 500
 
 
@@ -92,7 +93,7 @@ def _peak(curve: Track) -> tuple[int, float, float]:
 
 
 def _leak(judged: list[Judged]) -> float:
-    moving = [j for j in judged if np.nanstd(j.source) > STILL]
+    moving = [j for j in judged if np.nanstd(j.source) > STILL * np.nanstd(j.truth)]
     if not moving:
         return float("nan")
     o = np.concatenate([spoken_part(j) for j in moving])
@@ -108,6 +109,7 @@ def pooled(judged: list[Judged], lags: int = LAGS) -> SyncFigures:
         for j in judged
         if not np.isnan(j.truth).all() and not np.isnan(j.output).all()
     ]
+    lags = min(lags, min(len(j.truth) for j in judged) // LAG_SHARE)
     offset, exact, confidence = _peak(lag_curve(judged, lags))
     return SyncFigures(
         r=pooled_r(judged),

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from training import phoneme_report
 from training.evaluation.clip import Clip, Judge
+from training.evaluation.expert import Expert
+from training.evaluation.measure.faces import lip_features
 from training.evaluation.measure.measured import Measured
 from training.evaluation.sets import Kind
 from training.sync_figures import Judged, correlation, pooled, pooled_r, r_interval
@@ -46,11 +48,11 @@ def ratio(a: float, b: float) -> float:
     return a / b if b > 0 else math.nan
 
 
-def set_figures(kind: Kind, all_of_it: list[Judgement]) -> Figures:
+def set_figures(kind: Kind, all_of_it: list[Judgement], expert: Expert) -> Figures:
     """Every figure of a set by name; NaN where one has no meaning."""
     figures = looks(all_of_it)
     if kind is Kind.SYNC:
-        figures |= sync(all_of_it) | baselines(all_of_it)
+        figures |= sync(all_of_it) | baselines(all_of_it) | learned(all_of_it, expert)
     elif kind is Kind.SILENCE:
         figures |= stillness(all_of_it)
     elif kind is Kind.VOICES:
@@ -135,6 +137,34 @@ def baselines(all_of_it: list[Judgement]) -> Figures:
         "ceiling_r": ceiling,
         "of_ceiling": ratio(pooled_r([j.judged for j in all_of_it]), ceiling),
     }
+
+
+def learned(all_of_it: list[Judgement], expert: Expert) -> Figures:
+    """The expert's confidence in the output, in the true mouth, and in the output with the sound
+    of another clip.
+    """
+    own, true, wrong, offsets = [], [], [], []
+    for k, (clip, m) in enumerate(all_of_it):
+        found = expert.agreement(m.lips, clip.drive.pcm)
+        own.append(found.confidence)
+        offsets.append(found.offset if not math.isnan(found.confidence) else math.nan)
+        if clip.drive.points is not None:
+            face = lip_features(clip.drive.points)
+            true.append(expert.agreement(face, clip.drive.pcm).confidence)
+        for other in all_of_it[k + 1 :] + all_of_it[:k]:
+            if other.clip.drive.name != clip.drive.name:
+                wrong.append(expert.agreement(m.lips, other.clip.drive.pcm).confidence)
+                break
+    return {
+        "learned_confidence": mean(own),
+        "learned_offset": float(np.nanmedian(offsets)) if not all_nan(offsets) else math.nan,
+        "learned_confidence_true": mean(true),
+        "learned_confidence_wrong": mean(wrong),
+    }
+
+
+def all_nan(values: list[float]) -> bool:
+    return all(math.isnan(v) for v in values)
 
 
 def _mean_track(tracks: list[Track], count: int) -> Track:

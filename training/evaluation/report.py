@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from training.evaluation.clip import Group
+from training.evaluation.expert import Expert
 from training.evaluation.figures import Figures, Judgement, looks, number, set_figures
 from training.evaluation.sets import SETS, Kind
 from training.evaluation.targets import (
@@ -34,10 +35,10 @@ class Verdict:
     failures: list[list[str]]
 
     @classmethod
-    def of(cls, name: str, judgements: list[Judgement]) -> Verdict:
+    def of(cls, name: str, judgements: list[Judgement], expert: Expert) -> Verdict:
         kind = SETS[name].kind
         failed = [failures(j) for j in judgements] if kind is Kind.SYNC else []
-        return cls(name, judgements, set_figures(kind, judgements), failed)
+        return cls(name, judgements, set_figures(kind, judgements, expert), failed)
 
     @property
     def success(self) -> float:
@@ -178,11 +179,18 @@ def _sync(verdicts: list[Verdict]) -> str:
 
 def _baselines(verdicts: list[Verdict]) -> str:
     head = ["set", "pooled r", "template", "loudness flap", "shuffled drive", "ceiling: heard"]
-    names = ("r", "template_r", "loudness_flap_r", "shuffled_r", "ceiling_r")
+    head += ["learned confidence", "true mouth's", "with wrong sound", "learned offset"]
+    names = ["r", "template_r", "loudness_flap_r", "shuffled_r", "ceiling_r"]
+    names += ["learned_confidence", "learned_confidence_true", "learned_confidence_wrong"]
+    names += ["learned_offset"]
     rows = [[v.name, *(number(v.figures[n], 3) for n in names)] for v in verdicts]
-    return "## Beside what needs no listening, and what the audio encoder hears\n\n" + _table(
-        head, rows
+    note = (
+        "Learned confidence: agreement of lips and sound at the best lag minus its median over"
+        " lags, by a small network (regularised canonical correlation) fitted on GRID's validation"
+        " sentences, which no other network learns from."
     )
+    title = "## Beside what needs no listening, what the audio encoder hears, and a learned judge"
+    return f"{title}\n\n{_table(head, rows)}\n\n{note}"
 
 
 def _looks(verdicts: list[Verdict]) -> str:

@@ -55,17 +55,20 @@ class Stock:
     @cached_property
     def judged(self) -> dict[str, NDArray[np.float32]]:
         """Points (T, 478, 2) of GRID speaker 1's test sentences."""
-        return {n: p for n, (p, _) in self._grid(judged_names("grid_s1")).items()}
+        return self._grid(judged_names("grid_s1"))
 
     @cached_property
-    def judged_coefficients(self) -> dict[str, NDArray[np.float32]]:
-        """ARKit coefficients (T, 52) of the same sentences."""
-        return {n: c for n, (_, c) in self._grid(judged_names("grid_s1")).items()}
+    def validated(self) -> dict[str, NDArray[np.float32]]:
+        """Points of the validation sentences: no network learns from them, no drive is made of
+        them.
+        """
+        names = sorted(held_out("grid_s1") - set(judged_names("grid_s1")))
+        return self._grid(names)
 
     @cached_property
     def trained(self) -> dict[str, NDArray[np.float32]]:
         """Points of a few training sentences."""
-        return {n: p for n, (p, _) in self._grid(self._training_names()).items()}
+        return self._grid(self._training_names())
 
     @cached_property
     def tracks(self) -> TrackLibrary:
@@ -80,7 +83,8 @@ class Stock:
         names = [n for n in names if n not in hidden]
         return names[:: max(1, len(names) // TRAINING_SENTENCES)]
 
-    def _grid(self, names: list[str]) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    def _grid(self, names: list[str]) -> dict[str, NDArray[np.float32]]:
+        """Points (T, 478, 2) of grid_s1's clips."""
         clips, folder = data_dir() / "grid_s1", self._folder / "grid_s1"
         if self._labels is not None:
             for name in names:
@@ -88,11 +92,7 @@ class Stock:
                 if made.exists() and not wanted.exists():
                     shutil.copyfile(made, wanted)
         waiting = {n: self._labeller.submit(clips / f"{n}.mp4", folder / f"{n}.npz") for n in names}
-        found = {}
-        for name, path in waiting.items():
-            with np.load(path.result()) as file:
-                found[name] = (file["points"], file["blendshapes"].astype(np.float32))
-        return found
+        return {name: np.load(path.result())["points"] for name, path in waiting.items()}
 
     def drive(self, seed: int, seconds: float) -> Drive:
         return make_drive(self.judged, seed, seconds)

@@ -41,6 +41,24 @@ def lip_distance(output: Points, truth: Points) -> float:
     return float(np.linalg.norm(a - b, axis=-1).mean())
 
 
+GAPS = ((13, 14), (81, 178), (311, 402), (0, 17), (61, 291), (78, 308))
+HEIGHTS = (0, 17)
+
+
+def lip_features(points: Points) -> NDArray[np.float64]:
+    """Shape of the mouth, (T, 8) of points (T, 478, 2): inner gap in the middle, left and right,
+    outer height, widths, heights of the upper and lower lip; in eye-centre distances, NaN without a
+    face.
+    """
+    features = np.full((len(points), len(GAPS) + len(HEIGHTS)), np.nan)
+    known = ~np.isnan(points).any((1, 2))
+    if known.any():
+        at = align_points(points[known])
+        gaps = [np.linalg.norm(at[:, a] - at[:, b], axis=-1) for a, b in GAPS]
+        features[known] = np.stack([*gaps, *(at[:, k, 1] for k in HEIGHTS)], 1)
+    return features
+
+
 def hidden_share(points: Points, cover: NDArray[np.uint8]) -> float:
     """Share of the mouth of one face (478, 2) that `cover` (H, W) hides; 1 without a face."""
     lips = points[list(LIPS_OUTER)]

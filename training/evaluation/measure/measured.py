@@ -12,7 +12,12 @@ from engine import LipSyncEngine
 from training.evaluation.clip import Clip, Judge
 from training.evaluation.measure.ceiling import OpeningReader
 from training.evaluation.measure.drawn import drawn_opening
-from training.evaluation.measure.faces import HIDDEN, hidden_share, lip_distance
+from training.evaluation.measure.faces import (
+    HIDDEN,
+    hidden_share,
+    lip_distance,
+    lip_features,
+)
 from training.evaluation.measure.identity import likeness
 from training.evaluation.measure.render import Rendered, render
 from training.evaluation.measure.shots import Shots, take_shots
@@ -31,6 +36,7 @@ class Measured:
     source: Track  # opening of the source's own mouth
     loudness: Track
     heard: Track  # opening that the audio encoder alone hears
+    lips: Track  # (T, 8): the output's `lip_features`
     lost: float  # share of frames in which the judge found no face
     engine_lost: float  # the same of the engine
     lip_distance: float
@@ -103,6 +109,7 @@ class Measurer:
             source=_opening(clip, sources, clip.source.points)[rendered.order],
             loudness=np.tile(clip.drive.loudness, turns),
             heard=np.tile(self.reader(clip.drive.pcm, len(clip.drive.opening)), turns),
+            lips=lip_features(points),
             lost=0.0 if drawn else float(np.isnan(points[:, 0, 0]).mean()),
             engine_lost=1.0 - rendered.face_found,
             lip_distance=_lip_distance(clip, points),
