@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
@@ -45,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         return evaluate(args)
     except EngineError as error:
         return _refuse(str(error), 1)
-    except (LabellingError, FolderError, NoSynthesiser, FileNotFoundError) as error:
+    except (LabellingError, FolderError, FileNotFoundError) as error:
         return _refuse(str(error))
 
 
@@ -58,19 +59,26 @@ def evaluate(args: argparse.Namespace) -> int:
     plan = Plan(seconds, args.quick, args.clips, args.drift_minutes)
     started = time.monotonic()
     args.output.mkdir(parents=True, exist_ok=True)
-    verdicts = []
-    with Labeller(python, data_dir() / MODEL, args.jobs) as labeller:
+    verdicts, left_out = [], {}
+    with ExitStack() as closing:
+        labeller = closing.enter_context(Labeller(python, data_dir() / MODEL, args.jobs))
         stock = Stock(args.cache, labeller, args.labels)
         measurer = Measurer(engine, args.strength, OpeningReader(engine, stock.trained))
         court = Court(args.cache, conditions.key, measurer, labeller)
+        closing.callback(court.close)
         expert = Expert(stock.validated)
         mouths = TrueMouths(stock.judged)
         for name in names:
-            verdict = Verdict.of(name, list(court.judge(SETS[name].make(stock, plan))), expert)
+            try:
+                clips = SETS[name].make(stock, plan)
+            except NoSynthesiser as error:
+                left_out[name] = str(error)
+                print(f"left out: {name}: {error}", file=sys.stderr)
+                continue
+            verdict = Verdict.of(name, list(court.judge(clips)), expert)
             write_sheets(args.output, name, verdict.judgements, mouths)
             verdicts.append(verdict)
             _tell(verdict, time.monotonic() - started)
-        court.close()
     facts = engine.facts
     told = {
         "weights": str(args.weights or "as shipped"),
@@ -81,7 +89,7 @@ def evaluate(args: argparse.Namespace) -> int:
         "strength": args.strength,
         "seconds a drive": seconds,
         "key": conditions.key,
-    }
+    } | {f"left out: {name}": why for name, why in left_out.items()}
     write_json(args.output / "report.json", told, verdicts)
     write_markdown(args.output / "report.md", told, verdicts)
     print(args.output / "report.md")

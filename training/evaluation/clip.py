@@ -87,7 +87,7 @@ class Segment:
 class Clip:
     """One thing to judge. `repeats`: how often the drive is heard; only its first and last turn
     are looked at. `true`: the face that the sound comes from, frame by frame, where the drive's
-    pieces do not tell.
+    pieces do not tell. `same_person`: the drive's true face is the source's.
     """
 
     name: str
@@ -100,3 +100,4 @@ class Clip:
     voice: str = ""
     repeats: int = 1
     true: Source | None = None
+    same_person: bool = False

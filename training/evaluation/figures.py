@@ -91,7 +91,7 @@ def sync(all_of_it: list[Judgement]) -> Figures:
     figures |= {
         "r_low": low,
         "r_high": high,
-        "lip_distance": mean([m.lip_distance for _, m in all_of_it]),
+        "lip_distance": mean([m.lip_distance for c, m in all_of_it if c.same_person]),
         "cover_psnr": worst([m.cover_psnr for _, m in all_of_it]),
     }
     return figures

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import NamedTuple
 
 import engine
@@ -61,9 +62,8 @@ class Court:
 
     def __init__(self, folder: Path, key: str, measurer: Measurer, labeller: Labeller) -> None:
         self._results = folder / "results" / key
-        self._frames = folder / "frames"
-        for path in (self._results, self._frames):
-            path.mkdir(parents=True, exist_ok=True)
+        self._results.mkdir(parents=True, exist_ok=True)
+        self._frames = Path(mkdtemp(prefix="frames-", dir=folder))
         self._measurer, self._labeller = measurer, labeller
 
     def judge(self, clips: list[Clip]) -> Iterator[Judgement]:
@@ -82,9 +82,8 @@ class Court:
             yield Judgement(clip, Measured.load(kept))
 
     def _render(self, clip: Clip, kept: Path) -> _Waiting:
-        file = self._frames / f"{self._results.name}-{kept.stem}.npy"
+        file = self._frames / f"{kept.stem}.npy"
         labels = file.with_suffix(".labels.npz")
-        labels.unlink(missing_ok=True)
         rendered = self._measurer.render(clip, file)
         return _Waiting(clip, rendered, self._labeller.submit(file, labels), kept)
 

@@ -63,7 +63,9 @@ def write_sheets(
     groups = [judgements[k : k + PER_SHEET] for k in range(0, len(judgements), PER_SHEET)]
     for k, group in enumerate(groups, 1):
         path = folder / (f"{name}.jpg" if len(groups) == 1 else f"{name}-{k}.jpg")
-        write(path, np.vstack([_block(j, mouths) for j in group]))
+        blocks = [_block(j, mouths) for j in group]
+        width = max(block.shape[1] for block in blocks)
+        write(path, np.vstack([_widened(block, width) for block in blocks]))
         paths.append(path)
     return paths
 
@@ -94,6 +96,11 @@ def _block(judgement: Judgement, mouths: TrueMouths) -> Rgb:
     canvas.text((8, y + STRIP_PX // 2), "opening", BLACK, 0.45)
     canvas.put((WIDTH_PX + 8, TITLE_PX), faces)
     return canvas.pixels
+
+
+def _widened(block: Rgb, width: int) -> Rgb:
+    missing = ((0, 0), (0, width - block.shape[1]), (0, 0))
+    return np.pad(block, missing, constant_values=255)
 
 
 def _told(judgement: Judgement) -> str:

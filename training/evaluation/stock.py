@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import mkdtemp
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from training.drives import Drive, make_drive
-from training.evaluation.clip import Picture, Source
+from training.evaluation.clip import Box, Picture, Source
 from training.evaluation.labeller import Labeller
 from training.heads.tracks import TrackLibrary
 from training.splits import data_dir, held_out, judged_names
@@ -102,39 +102,47 @@ class Stock:
         file that says how.
         """
         key = key_of(recipe, maker.read_bytes())
-        path = self._folder / "sources" / f"{key}.npz"
-        if not path.exists():
-            _save(path, make())
-        picture = _load(path)
-        return Source(key, picture, self._label(path, key, picture))
-
-    def _label(self, path: Path, key: str, picture: Picture) -> Future[Path]:
-        target = path.with_name(f"{key}.labels.npz")
-        if picture.bare is not None and not target.exists():
-            bare = path.with_name(f"{key}.bare.npy")
-            np.save(bare, picture.bare)
-            path = bare
-        return self._labeller.submit(path, target)
+        folder = self._folder / "sources" / key
+        if not folder.exists():
+            _save(folder, make())
+        judged = folder / ("bare.npy" if (folder / "bare.npy").exists() else "frames.npy")
+        labels = self._labeller.submit(judged, folder / "labels.npz")
+        return Source(key, _load(folder), labels)
 
 
-def _save(path: Path, picture: Picture) -> None:
-    arrays = {
-        name: np.asarray(value)
-        for name in ("frames", "face_box", "cover", "bare", "mouth")
-        if (value := getattr(picture, name)) is not None
+PARTS = ("frames", "face_box", "cover", "bare", "mouth")
+
+
+def _save(folder: Path, picture: Picture) -> None:
+    partial = Path(mkdtemp(dir=folder.parent))
+    for name in PARTS:
+        value = getattr(picture, name)
+        if value is not None:
+            np.save(partial / f"{name}.npy", value)
+    partial.rename(folder)
+
+
+def _load(folder: Path) -> Picture:
+    """Frames stay on disk until they are looked at."""
+    found = {
+        name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r"))
+        for name in PARTS
+        if (folder / f"{name}.npy").exists()
     }
-    partial = path.with_suffix(".part.npz")
-    np.savez(partial, **arrays)  # type: ignore[arg-type]
-    partial.rename(path)
+    return Picture(
+        found["frames"],
+        _box(found.get("face_box")),
+        found.get("cover"),
+        found.get("bare"),
+        _box(found.get("mouth")),
+    )
 
 
-def _load(path: Path) -> Picture:
-    with np.load(path) as file:
-        fields = {name: file[name] for name in file.files}
-    for name in ("face_box", "mouth"):
-        if name in fields:
-            fields[name] = tuple(float(v) for v in fields[name])
-    return Picture(**fields)
+def _box(array: NDArray | None) -> Box | None:
+    if array is None:
+        return None
+    x, y, width, height = (float(v) for v in array)
+    return x, y, width, height
 
 
 def shrunk(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -53,7 +53,7 @@ def occluded(stock: Stock, plan: Plan) -> list[Clip]:
     for k in plan.some(6, 2):
         kind = KINDS[k % 2]
         bare = (
-            head_source(stock, FIRST_SEED + 60 + k, None)
+            head_source(stock, FIRST_SEED + k, None)
             if k < 4
             else portrait(stock, (1056, 1487)[k - 4], moves=True)
         )

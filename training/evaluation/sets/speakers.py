@@ -36,6 +36,7 @@ def speaker(stock: Stock, plan: Plan) -> list[Clip]:
             Group.REALISTIC,
             whole(stock, paths[k]),
             stock.drive(1000 + k, plan.seconds),
+            same_person=True,
         )
         for k in plan.some(6, 2)
     ]
@@ -70,5 +71,14 @@ def own_sound(stock: Stock, plan: Plan) -> list[Clip]:
         middle = np.roll(there_and_back(count, 2 * count - 2), -(count // 2))[:count]
         for name, order in (("backwards", np.arange(count)[::-1]), ("from the middle", middle)):
             source = stock.source(f"{name} {path.name}", HERE, partial(_reordered, path, order))
-            clips.append(Clip(f"{path.stem} {name}", Group.REALISTIC, source, drive, true=true))
+            clips.append(
+                Clip(
+                    f"{path.stem} {name}",
+                    Group.REALISTIC,
+                    source,
+                    drive,
+                    true=true,
+                    same_person=True,
+                )
+            )
     return clips
