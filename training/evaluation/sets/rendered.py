@@ -15,7 +15,7 @@ from training.heads.tracks import fit_to_head
 
 HERE = Path(__file__)
 SIZE_PX = 480
-FRAMES = 75
+FRAMES = 50
 EYE_DISTANCE = 0.155  # of the picture: a face of about 200 px
 FIRST_SEED = 1_000_200
 
