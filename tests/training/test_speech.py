@@ -92,7 +92,7 @@ def test_lips_learnt_on_some_sounds_serve_others() -> None:
     optimiser = torch.optim.Adam(model.parameters(), 0.03)
     times = (torch.arange(40) + 0.5) / 25
     for _ in range(60):
-        said = [chain("".join(rng.choice(list(known), 13))) for _ in range(16)]
+        said = [chain("".join(rng.choice(list(known), 13))) for _ in range(6)]
         error = model(Score.of(said), times)[..., 0] - torch.from_numpy(
             np.stack([truth(s) for s in said])
         )
