@@ -186,6 +186,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--bf16", action="store_true", help="faster where the CPU has AVX512-BF16")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args(argv)
     torch.manual_seed(0)
@@ -222,7 +223,9 @@ def main(argv: list[str] | None = None) -> int:
         mel, truth, weight = (torch.cat(parts) for parts in zip(*drawn, strict=True))
         age = torch.randint(0, FUTURE // COLUMNS_PER_FRAME + 1, (len(mel),))
         heard = heard_mask(age, torch.randint(-2, 2, (len(mel),)))
-        loss = pose_loss(model(mel, heard)[1], truth, weight, gap)
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+            pose = model(mel, heard)[1]
+        loss = pose_loss(pose.float(), truth, weight, gap)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
