@@ -179,7 +179,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--speech", type=Path, help="speech.npz: voices beside GRID's")
+    parser.add_argument(
+        "--speech", type=Path, nargs="+", help="files of `speech`, beside GRID; equal shares"
+    )
     parser.add_argument("--grid-share", type=float, default=0.3, help="of a batch, beside --speech")
     parser.add_argument("--start", type=Path, help="checkpoint to go on from")
     parser.add_argument("--minutes", type=float, default=5)
@@ -194,10 +196,9 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_flush_denormal(True)
     tables = [(VoiceTable.read(args.data / "sound.npz", grid_names("train")), 1.0, 0.7)]
     if args.speech:
-        tables = [
-            (tables[0][0], args.grid_share, 0.7),
-            (VoiceTable.read(args.speech), 1 - args.grid_share, 0.3),
-        ]
+        each = (1 - args.grid_share) / len(args.speech)
+        tables = [(tables[0][0], args.grid_share, 0.7)]
+        tables += [(VoiceTable.read(path), each, 0.3) for path in args.speech]
     held = SoundTable.read(args.data / "sound.npz", grid_names("held_out"))
     basis = PoseBasis.load(args.data / "pose_basis.npz")
     gap = gap_direction(basis)
