@@ -179,13 +179,16 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--speech", type=Path, help="speech.npz: voices beside GRID's")
+    parser.add_argument(
+        "--speech", type=Path, nargs="+", help="files of `speech`, beside GRID; equal shares"
+    )
     parser.add_argument("--grid-share", type=float, default=0.3, help="of a batch, beside --speech")
     parser.add_argument("--start", type=Path, help="checkpoint to go on from")
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--bf16", action="store_true", help="faster where the CPU has AVX512-BF16")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args(argv)
     torch.manual_seed(0)
@@ -193,10 +196,9 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_flush_denormal(True)
     tables = [(VoiceTable.read(args.data / "sound.npz", grid_names("train")), 1.0, 0.7)]
     if args.speech:
-        tables = [
-            (tables[0][0], args.grid_share, 0.7),
-            (VoiceTable.read(args.speech), 1 - args.grid_share, 0.3),
-        ]
+        each = (1 - args.grid_share) / len(args.speech)
+        tables = [(tables[0][0], args.grid_share, 0.7)]
+        tables += [(VoiceTable.read(path), each, 0.3) for path in args.speech]
     held = SoundTable.read(args.data / "sound.npz", grid_names("held_out"))
     basis = PoseBasis.load(args.data / "pose_basis.npz")
     gap = gap_direction(basis)
@@ -222,7 +224,9 @@ def main(argv: list[str] | None = None) -> int:
         mel, truth, weight = (torch.cat(parts) for parts in zip(*drawn, strict=True))
         age = torch.randint(0, FUTURE // COLUMNS_PER_FRAME + 1, (len(mel),))
         heard = heard_mask(age, torch.randint(-2, 2, (len(mel),)))
-        loss = pose_loss(model(mel, heard)[1], truth, weight, gap)
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+            pose = model(mel, heard)[1]
+        loss = pose_loss(pose.float(), truth, weight, gap)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -46,8 +46,8 @@ class SurfaceMeter:
     def add(
         self, source: Rgb, output: Rgb, mask: Mask | None, lips: Box | None, quiet: bool
     ) -> None:
-        """lips: box of the source's mouth; quiet: nothing has been heard for a while."""
-        if mask is None or lips is None or not mask.any():
+        """lips: box of the source's mouth, if known; quiet: nothing has been heard for a while."""
+        if mask is None or not mask.any():
             self._outside = max(self._outside, _largest(source, output))
             self._last = None
             return
@@ -61,6 +61,9 @@ class SurfaceMeter:
         if self._count % SEAM_EVERY == 0:
             self._gradients += _ring_gradients(part, before, after)
         self._count += 1
+        if lips is None:
+            self._last = None
+            return
         difference = output.astype(np.float32) - source
         if self._last is not None:
             change = np.abs(difference - self._last).mean(-1)
