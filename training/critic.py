@@ -53,7 +53,7 @@ class SharpnessTerm:
 
     def push(self, fake: Tensor, real: Tensor, leaf: Tensor, beside: Tensor) -> Tensor:
         """d term / d `leaf`, which `fake` was made from, scaled to `share` of `beside`."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(real.device.type, torch.bfloat16):
             score, features = self.critic(fake)
             with torch.no_grad():
                 _, wanted = self.critic(real)
@@ -65,7 +65,7 @@ class SharpnessTerm:
 
     def learn(self, fake: Tensor, real: Tensor, other: Tensor | None = None) -> float:
         """One step of the critic; `other` is real too but does not fit what it was asked for."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(real.device.type, torch.bfloat16):
             of_real, of_fake = self.critic(real)[0], self.critic(fake.detach())[0]
             of_other = of_fake if other is None else self.critic(other)[0]
         wrong = 0.7 * F.relu(1 + of_fake.float()).mean() + 0.3 * F.relu(1 + of_other.float()).mean()

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from engine.model.autoencoder import Autoencoder
-from training import checkpoint
 from training.autoencoder import crop_shards, read_shard
+from training.loop import refuse
+from training.networks import MisfitError, restore
+from training.preset import PresetError, load_preset
 from training.splits import refuse_held_out
 
 KINDS = ("grid", "portraits", "rendered")
@@ -57,12 +59,18 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--autoencoder", type=Path, required=True)
+    parser.add_argument("--preset", default="tiny", help="tiny, base, or a .toml file")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    model = Autoencoder().to(memory_format=torch.channels_last).eval()
-    model.load_state_dict(checkpoint.load(args.autoencoder).weights)
+    try:
+        preset = load_preset(args.preset)
+        model = Autoencoder(preset.autoencoder)
+        restore(model, args.autoencoder, partial=True)
+    except (PresetError, MisfitError, OSError) as error:
+        refuse(parser, error)
+    model = model.to(memory_format=torch.channels_last).eval()
     for kind in args.kinds:
         shards = [
             p for p in crop_shards(args.data) if p.parent.name == kind and ".part" not in p.name
