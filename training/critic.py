@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from engine.model.dit import DenoiserConfig
-from training.parallel import average_gradients
+from training.parallel import average_gradients, share_weights
 
 WIDTHS, STRIDES = (64, 96, 128), (1, 2, 1)
 SCORE = 0.25  # weight of the critic's verdict beside the distance of its features
@@ -47,6 +47,7 @@ class SharpnessTerm:
 
     def __init__(self, channels: int, share: float, rate: float = 3e-4) -> None:
         self.critic, self.share = Critic(channels), share
+        share_weights(self.critic)
         self._optimiser = torch.optim.AdamW(
             self.critic.parameters(), rate, betas=(0.5, 0.95), weight_decay=0.01
         )

@@ -50,6 +50,10 @@ class Tracks:
             torch.from_numpy(latents), stored["clips"].tolist(), torch.from_numpy(stored["starts"])
         )
 
+    def part(self, first: int, last: int) -> Tracks:
+        """Clips first .. last - 1."""
+        return Tracks(self.latents[first:last], self.clips[first:last], self.starts[first:last])
+
 
 def _frames_used(kind: str) -> int:
     return 75 if kind == "grid" else 30

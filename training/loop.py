@@ -18,7 +18,7 @@ from torch import nn
 
 from training import checkpoint
 from training.curve import Curve
-from training.parallel import agreed, average_gradients
+from training.parallel import agreed, average_gradients, share_weights
 from training.preset import DEVICES, PresetError, load_preset
 from training.settings import SharedStage, Stage, Stages
 
@@ -39,6 +39,7 @@ class Loop:
         self.model, self.rank, self.args = model, rank, args
         self.step = 0
         self._start, self._facts = start, facts
+        share_weights(model)
         self._ema = checkpoint.Ema(model)
         self._optimiser = torch.optim.AdamW(
             model.parameters(), args.rate, betas=(0.9, 0.98), weight_decay=0.02, fused=True
