@@ -1,4 +1,4 @@
-"""The rows of the ablation table: what each changes in the recipe, or only in how it is candidate."""
+"""The rows of the ablation table: what each changes in the recipe, or only in how it is run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Row:
-    """windows, denoiser: changed fields of the preset's. What follows `source_tokens` is about judging."""
+    """windows, denoiser: changed fields of the preset's. guidance, slots: how the weights are run."""
 
     meaning: str
     windows: dict[str, Any] = field(default_factory=dict)
