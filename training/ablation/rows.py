@@ -38,7 +38,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Row:
-    """windows, denoiser: changed fields of the preset's. guidance, slots: how the weights are run."""
+    """windows, denoiser: changed fields of the preset's. guidance, slots: how weights are run."""
 
     meaning: str
     windows: dict[str, Any] = field(default_factory=dict)
