@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ class Checkpoint:
 def save(path: Path, model: nn.Module, step: int, **facts: Any) -> None:
     """Write atomically: a run that is killed leaves the checkpoint before."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    config = getattr(model, "config", None)
-    stored = Checkpoint(step, model.state_dict(), facts, asdict(config) if config else None)
-    _write(path, stored)
+    config: Any = getattr(model, "config", None)
+    told = asdict(config) if is_dataclass(config) and not isinstance(config, type) else None
+    _write(path, Checkpoint(step, model.state_dict(), facts, told))
 
 
 def _write(path: Path, stored: Checkpoint) -> None:

@@ -100,6 +100,9 @@ def main(argv: list[str] | None = None) -> int:
             count = _frames_used(kind)
             if frames.shape[1] < count:
                 continue
+            if frames.shape[2] != model.config.crop_px:
+                side = model.config.crop_px
+                refuse(parser, f"{shard} holds crops of {frames.shape[2]} px, not of {side} px")
             frames = frames[:, :count]
             flat = encode(model, frames.reshape(-1, *frames.shape[2:]))
             latents.append(flat.reshape(*frames.shape[:2], *flat.shape[1:]))
