@@ -20,7 +20,7 @@ from training import checkpoint
 from training.curve import Curve
 from training.parallel import agreed, average_gradients, share_weights
 from training.preset import DEVICES, PresetError, load_preset
-from training.settings import SharedStage, Stage, Stages
+from training.settings import Stage, Stages
 
 WARM_UP = 200  # steps
 SAVE_EVERY = 400
@@ -94,17 +94,8 @@ class Loop:
             self._curve.save()
 
 
-def add_options(parser: argparse.ArgumentParser, stage: str = "", **defaults: float) -> None:
-    """--data, --run, --preset, --device, and every setting of the stage (`training.settings`).
-
-    Without a stage, which `appearance` still leaves out: the schedule alone, by its own defaults.
-    """
-    if not stage:
-        own = SharedStage(**({"minutes": 10, "rate": 3e-4} | defaults))  # type: ignore[arg-type]
-        for name in ("minutes", "steps", "batch", "workers", "threads", "rate", "seed"):
-            default = getattr(own, name)
-            parser.add_argument(f"--{name}", type=type(default), default=default)
-        return
+def add_options(parser: argparse.ArgumentParser, stage: str) -> None:
+    """--data, --run, --preset, --device, and every setting of the stage (`training.settings`)."""
     parser.add_argument("--data", type=Path, required=True, help="folder with the training data")
     parser.add_argument("--run", type=Path, required=True, help="checkpoint to write or go on from")
     parser.add_argument("--preset", default="tiny", help="tiny, base, or a .toml file")

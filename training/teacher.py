@@ -20,8 +20,7 @@ from training.critic import LatentSharpness
 from training.latents import KINDS, Tracks
 from training.loop import Loop, add_options, begin, read_options, refuse
 from training.losses import backward, latent_weight
-from training.networks import MisfitError, check, restore
-from training.networks import load_audio as load_audio
+from training.networks import MisfitError, check, load_audio, restore
 from training.parallel import run_workers
 from training.queue_windows import QueueSampler
 from training.sound import SoundTable, grid_names
