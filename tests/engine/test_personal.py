@@ -26,7 +26,7 @@ def engine() -> LipSyncEngine:
     return LipSyncEngine.load()
 
 
-def write_person(folder: Path, name: str, variant: str, **changes: object) -> Path:
+def write_person(folder: Path, name: str, variant: str, /, **changes: object) -> Path:
     manifest = Manifest.read(WEIGHTS)
     target = folder / name
     target.mkdir(parents=True)
