@@ -36,8 +36,13 @@ def write_hearing(hearing: Hearing, path: Path) -> None:
     first, last = conditioner.pose[0], conditioner.pose[2]
     told = b.contrib("QuickGelu", _float_linear(b, pose, first), alpha=1.0)
     pose_token = b.op("Unsqueeze", _linear(b, told, last), np.array([1]))
-    shift = conditioner.sound.bias + conditioner.place
-    sound_tokens = b.op("Add", b.dense(sound, conditioner.sound.weight.T), shift)
+    if conditioner.hears_sound:
+        shift = conditioner.sound.bias + conditioner.place
+        sound_tokens = b.op("Add", b.dense(sound, conditioner.sound.weight.T), shift)
+    else:
+        batch = b.op("Slice", b.op("Shape", pose), np.array([0]), np.array([1]))
+        shape = b.op("Concat", batch, np.array(conditioner.null_sound.shape), axis=0)
+        sound_tokens = b.op("Expand", conditioner.null_sound[None], shape)
     tokens = b.op("Concat", pose_token, sound_tokens, axis=1)
     b.save(
         path,

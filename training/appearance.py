@@ -37,6 +37,7 @@ SLOTS = 3
 WARM = 3  # first frames of a clip: the queue is still filling
 MOUTH = (slice(54, 162), slice(42, 150))  # rows, columns of the crop that the critic sees
 FOLD = 6
+CONTRAST = 4.0  # a critic of spectral norm 1 cannot tell apart what differs by a few grey levels
 NOISE = 0.05  # on encoder's latents
 GENERATED = 0.02  # price of a pixel that is not the source's: decoded ones have no noise to err by
 DECODED = 0.3  # weight of the decoded crop on its own
@@ -157,7 +158,7 @@ def collect(
 
 
 def _seen(picture: Tensor) -> Tensor:
-    return F.pixel_unshuffle(picture[:, :, MOUTH[0], MOUTH[1]], FOLD)
+    return CONTRAST * F.pixel_unshuffle(picture[:, :, MOUTH[0], MOUTH[1]], FOLD)
 
 
 def seen_loss(motion: Tensor, kept: Tensor, seen: Tensor, seen_kept: Tensor) -> Tensor:

@@ -61,9 +61,13 @@ def label_frame(rgb: np.ndarray, margin: float = 0.3) -> tuple[np.ndarray, np.nd
 
 
 def read_frames(path: Path) -> np.ndarray:
-    """All frames of a clip, one frame of a picture, or array `frames` of an .npz; uint8 RGB."""
+    """All frames of a clip, one frame of a picture, array `frames` of an .npz or an .npy; uint8
+    RGB.
+    """
     if path.suffix == ".npz":
         return np.load(path)["frames"]
+    if path.suffix == ".npy":
+        return np.load(path, mmap_mode="r")
     if path.suffix in {".jpg", ".png"}:
         return np.asarray(cv2.imread(str(path)))[None, :, :, ::-1]
     capture = cv2.VideoCapture(str(path))
@@ -88,13 +92,29 @@ def label_file(job: tuple[Path, Path]) -> tuple[Path, int, int]:
     return source, len(points), int(np.isnan(points[:, 0, 0]).sum())
 
 
+def listen() -> None:
+    """Label what each line of stdin names, "SOURCE<tab>TARGET", then print TARGET."""
+    print("ready", flush=True)
+    for line in sys.stdin:
+        source, target = line.rstrip("\n").split("\t")
+        label_file((Path(source), Path(target)))
+        print(target, flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="face_landmarker .task file")
-    parser.add_argument("--output", required=True, type=Path, help="folder for the .npz labels")
+    parser.add_argument("--output", type=Path, help="folder for the .npz labels")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("sources", nargs="+", type=Path)
+    parser.add_argument("--listen", action="store_true", help="take jobs from stdin, one a line")
+    parser.add_argument("sources", nargs="*", type=Path)
     args = parser.parse_args()
+    if args.listen:
+        _start(args.model)
+        listen()
+        return 0
+    if args.output is None or not args.sources:
+        parser.error("--output and sources are needed")
     args.output.mkdir(parents=True, exist_ok=True)
     jobs = [(source, args.output / f"{source.stem}.npz") for source in args.sources]
     with Pool(args.jobs, _start, (args.model,)) as pool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +17,13 @@ from training import checkpoint
 from training.autoencoder import crop_shards, read_shard
 from training.splits import refuse_held_out
 
+M_MMAP_THRESHOLD = -3  # of malloc.h
 KINDS = ("grid", "portraits", "rendered")
 
 
 @torch.no_grad()
 def encode(model: Autoencoder, frames: np.ndarray, batch: int = 64) -> np.ndarray:
-    """uint8 (N, S, S, 3) -> latents float16 (N, 16, S/8, S/8)."""
+    """uint8 (N, S, S, 3) -> latents float16 (N, 16, h, w)."""
     out = []
     for part in torch.from_numpy(frames).split(batch):
         crop = part.permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -49,6 +52,14 @@ class Tracks:
         )
 
 
+def large_blocks_apart() -> None:
+    """Let glibc map every block above a megabyte by itself. Shards read and freed among small
+    arrays otherwise leave gigabytes of holes.
+    """
+    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
+
+
 def _frames_used(kind: str) -> int:
     return 75 if kind == "grid" else 30
 
@@ -61,6 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
+    large_blocks_apart()
     model = Autoencoder().to(memory_format=torch.channels_last).eval()
     model.load_state_dict(checkpoint.load(args.autoencoder).weights)
     for kind in args.kinds:

@@ -19,7 +19,7 @@ from training.parallel import agreed, average_gradients
 
 WARM_UP = 200  # steps
 SAVE_EVERY = 400
-SHOW_EVERY = 50
+SHOW_EVERY = 100
 
 
 class Loop:

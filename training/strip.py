@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine import LipSyncEngine
 from engine.audio import SAMPLES_PER_FRAME
-from training.evaluate import there_and_back
+from training.evaluation.clip import there_and_back
 from training.grid import read_frames, read_pcm
 
 DEMO = Path(__file__).parent.parent / "web_client" / "demo"

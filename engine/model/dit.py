@@ -37,6 +37,9 @@ class DenoiserConfig:
     pose_rank: int = 16
     stem_width: int = 64
     guidance_sigma: float = 0.22  # of the DS-CFG Gaussian, in crop units
+    # Lip pose alone tells strangers' mouths no worse than pose and sound, and it has no voice: the
+    # sound side then learns from any speech, the picture side from any face.
+    hears_sound: bool = False
 
 
 def level_embedding(level: Tensor, width: int) -> Tensor:
@@ -68,6 +71,7 @@ class Conditioner(nn.Module):
         self.place = nn.Parameter(torch.randn(config.sound_tokens, config.width) * 0.02)
         self.null_pose = nn.Parameter(torch.randn(config.width) * 0.02)
         self.null_sound = nn.Parameter(torch.randn(config.sound_tokens, config.width) * 0.02)
+        self.hears_sound = config.hears_sound
 
     def forward(
         self,
@@ -78,10 +82,13 @@ class Conditioner(nn.Module):
     ) -> Tensor:
         """sound (N, K, W), pose (N, P), keep_* (N,) bool -> tokens (N, 1 + K, width)."""
         pose_token = self.pose(pose)
-        sound_tokens = self.sound(sound) + self.place
+        if self.hears_sound:
+            sound_tokens = self.sound(sound) + self.place
+        else:
+            sound_tokens = self.null_sound.expand(len(pose), -1, -1)
         if keep_pose is not None:
             pose_token = torch.where(keep_pose[:, None], pose_token, self.null_pose)
-        if keep_sound is not None:
+        if keep_sound is not None and self.hears_sound:
             sound_tokens = torch.where(keep_sound[:, None, None], sound_tokens, self.null_sound)
         return torch.cat([pose_token[:, None], sound_tokens], 1)
 

@@ -2,6 +2,8 @@
 the queue hands them.
 """
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -62,12 +64,19 @@ def test_windows_of_any_size_and_streams_do_not_mix(trained: Denoiser, slots: in
 
 
 def test_dropped_sound_and_pose_carry_no_information() -> None:
-    conditioner = Conditioner(SMALL)
+    conditioner = Conditioner(replace(SMALL, hears_sound=True))
     sound, pose = torch.randn(3, 4, 192), torch.randn(3, 10)
     nothing = torch.zeros(3, dtype=torch.bool)
     tokens = conditioner(sound, pose, nothing, nothing)
     assert torch.equal(tokens[0], tokens[1])
     assert not torch.equal(conditioner(sound, pose)[0], conditioner(sound, pose)[1])
+
+
+def test_a_pose_is_all_that_a_denoiser_without_sound_is_told() -> None:
+    conditioner, pose = Conditioner(SMALL), torch.randn(3, 10)
+    assert torch.equal(
+        conditioner(torch.randn(3, 4, 192), pose), conditioner(torch.randn(3, 4, 192), pose)
+    )
 
 
 def test_what_is_not_heard_does_not_matter() -> None:

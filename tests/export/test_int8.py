@@ -143,8 +143,10 @@ def test_the_motion_net_for_a_part_of_a_crop(tmp_path: Path) -> None:
         assert relative_rms(got, expected) < 0.06
 
 
-def test_hearing(denoiser: Denoiser, tmp_path: Path) -> None:
+@pytest.mark.parametrize("hears_sound", [False, True])
+def test_hearing(hears_sound: bool, denoiser: Denoiser, tmp_path: Path) -> None:
     torch.manual_seed(4)
+    denoiser.conditioner.hears_sound = hears_sound
     audio = AudioEncoder(AudioEncoderConfig(width=48, token_width=48)).eval()
     hearing = Hearing(audio, denoiser).eval()
     write_hearing(hearing, tmp_path / "audio.onnx")

@@ -1,0 +1,238 @@
+"""The report of a run, as JSON and as Markdown."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.evaluation.clip import Group
+from training.evaluation.expert import Expert
+from training.evaluation.figures import Figures, Judgement, looks, number, set_figures
+from training.evaluation.sets import SETS, Kind
+from training.evaluation.targets import (
+    FOUND,
+    IN_SYNC_OFFSET,
+    IN_SYNC_R,
+    LIKENESS,
+    SEAM,
+    SHARPNESS,
+    failures,
+    targets_of,
+)
+from training.sync_figures import pooled
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A judged set: figures, and of its clips why each is no success (sync sets only)."""
+
+    name: str
+    judgements: list[Judgement]
+    figures: Figures
+    failures: list[list[str]]
+
+    @classmethod
+    def of(cls, name: str, judgements: list[Judgement], expert: Expert) -> Verdict:
+        kind = SETS[name].kind
+        failed = [failures(j) for j in judgements] if kind is Kind.SYNC else []
+        return cls(name, judgements, set_figures(kind, judgements, expert), failed)
+
+    @property
+    def success(self) -> float:
+        if not self.failures:
+            return math.nan
+        return sum(not f for f in self.failures) / len(self.failures)
+
+    @property
+    def passed(self) -> bool:
+        return all(t.met(self.figures) for t in targets_of(self.name))
+
+
+def success_by_group(verdicts: list[Verdict]) -> dict[Group, tuple[int, int]]:
+    """Successes and clips of each group."""
+    counts: dict[Group, tuple[int, int]] = {}
+    for verdict in verdicts:
+        for judgement, failed in zip(verdict.judgements, verdict.failures, strict=False):
+            good, all_of_it = counts.get(judgement.clip.group, (0, 0))
+            counts[judgement.clip.group] = (good + (not failed), all_of_it + 1)
+    return counts
+
+
+def write_json(path: Path, conditions: dict[str, Any], verdicts: list[Verdict]) -> None:
+    report = {
+        "conditions": conditions,
+        "sets": {v.name: _set_json(v) for v in verdicts},
+        "success": {
+            group: {"successes": good, "clips": count}
+            for group, (good, count) in success_by_group(verdicts).items()
+        },
+    }
+    _write(path, json.dumps(_plain(report), indent=1, ensure_ascii=False) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_text(text, encoding="utf-8")
+    partial.rename(path)
+
+
+def _plain(value: Any) -> Any:
+    """NaN, which JSON does not have, as null; numbers to five digits."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return None if math.isnan(value) else float(f"{value:.5g}")
+    return value
+
+
+def _set_json(verdict: Verdict) -> dict[str, Any]:
+    clips = []
+    for k, judgement in enumerate(verdict.judgements):
+        clip, m = judgement
+        entry: dict[str, Any] = {"name": clip.name, "group": clip.group}
+        if verdict.failures:
+            sync = pooled([judgement.judged])
+            entry |= {"r": sync.r, "offset": sync.offset_exact, "failures": verdict.failures[k]}
+        entry |= {"sharpness": m.sharpness, "seam": m.seam, "lost": m.lost}
+        clips.append(entry)
+    return {
+        "about": SETS[verdict.name].about,
+        "passed": verdict.passed,
+        "targets": [
+            {"target": str(t), "met": t.met(verdict.figures)} for t in targets_of(verdict.name)
+        ],
+        "success_rate": verdict.success,
+        "figures": verdict.figures,
+        "clips": clips,
+    }
+
+
+def write_markdown(path: Path, conditions: dict[str, Any], verdicts: list[Verdict]) -> None:
+    parts = ["# How well the model syncs lips", _conditions(conditions), _verdicts(verdicts)]
+    of_kind = {kind: [v for v in verdicts if SETS[v.name].kind is kind] for kind in Kind}
+    if of_kind[Kind.SYNC]:
+        parts += [_sync(of_kind[Kind.SYNC]), _baselines(of_kind[Kind.SYNC])]
+    parts.append(_looks(verdicts))
+    for kind, title in (
+        (Kind.SILENCE, "## Silence"),
+        (Kind.VOICES, "## Voices"),
+        (Kind.DRIFT, "## Drift"),
+    ):
+        parts += [f"{title}\n\n{_special(v)}" for v in of_kind[kind]]
+    if of_kind[Kind.SYNC]:
+        parts.append(_success(verdicts))
+    _write(path, "\n\n".join(parts) + "\n")
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in lines)
+
+
+def _conditions(conditions: dict[str, Any]) -> str:
+    return "; ".join(f"{name} {value}" for name, value in conditions.items()) + "."
+
+
+def _verdicts(verdicts: list[Verdict]) -> str:
+    rows = []
+    for v in verdicts:
+        told = []
+        for target in targets_of(v.name):
+            value = v.figures.get(target.figure, math.nan)
+            mark = "✓" if target.met(v.figures) else "✗"
+            told.append(f"{mark} {target} ({number(value)})")
+        rows.append([v.name, SETS[v.name].about, "; ".join(told), "pass" if v.passed else "fail"])
+    return "## Targets\n\n" + _table(["set", "what", "target (figure)", ""], rows)
+
+
+def _sync(verdicts: list[Verdict]) -> str:
+    head = ["set", "clips", "pooled r [90 %]", "leak", "amplitude", "offset, frames", "confidence"]
+    head += ["lip distance", "success"]
+    rows = []
+    for v in verdicts:
+        f = v.figures
+        rows.append(
+            [
+                v.name,
+                str(len(v.judgements)),
+                f"{number(f['r'], 3)} [{number(f['r_low'])}, {number(f['r_high'])}]",
+                number(f["leak"], sign=True),
+                number(f["amplitude"]),
+                f"{f['offset']} ({number(f['offset_exact'], sign=True)})",
+                number(f["confidence"]),
+                number(f["lip_distance"], 3),
+                number(v.success),
+            ]
+        )
+    note = (
+        "r: output's against true opening, each clip z-scored; interval: clips resampled. Lip"
+        " distance: landmarks against the true mouth's after similarity alignment, in inter-ocular"
+        " distances, where the same person's true mouth is known."
+    )
+    return f"## Sync\n\n{_table(head, rows)}\n\n{note}"
+
+
+def _baselines(verdicts: list[Verdict]) -> str:
+    head = ["set", "pooled r", "template", "loudness flap", "shuffled drive", "ceiling: heard"]
+    head += ["learned confidence", "true mouth's", "with wrong sound", "learned offset"]
+    names = ["r", "template_r", "loudness_flap_r", "shuffled_r", "ceiling_r"]
+    names += ["learned_confidence", "learned_confidence_true", "learned_confidence_wrong"]
+    names += ["learned_offset"]
+    rows = [[v.name, *(number(v.figures[n], 3) for n in names)] for v in verdicts]
+    note = (
+        "Learned confidence: agreement of lips and sound at the best lag minus its median over"
+        " lags, by a small network (regularised canonical correlation) fitted on GRID's validation"
+        " sentences, which no other network learns from."
+    )
+    title = "## Beside what needs no listening, what the audio encoder hears, and a learned judge"
+    return f"{title}\n\n{_table(head, rows)}\n\n{note}"
+
+
+def _looks(verdicts: list[Verdict]) -> str:
+    head = ["set", "sharpness", "skin", "texture", "seam", "outside the mask", "flicker, mouth"]
+    head += ["flicker, skin", "lost", "engine lost"]
+    names = ("sharpness", "skin", "texture", "seam", "outside", "flicker_mouth", "flicker_skin")
+    rows = []
+    for v in verdicts:
+        lost = [f"{100 * v.figures[n]:.1f} %" for n in ("lost", "engine_lost")]
+        rows.append([v.name, *(number(v.figures[n]) for n in names), *lost])
+    note = (
+        "Sharpness: fine detail in the mouth, output over source. Skin, texture: distance outside"
+        " the lips to the source over that of the autoencoder's round trip. Seam: gradient in the"
+        " ring at the mask's edge, output over source. Flicker, grey levels a frame: how much more"
+        " the output changes than the source does, in the mouth while nothing is heard, and beside"
+        " it. Lost: frames without a face, for the judge and for the engine."
+    )
+    return f"## Looks\n\n{_table(head, rows)}\n\n{note}"
+
+
+def _special(verdict: Verdict) -> str:
+    """All figures of a silence, voices or drift set that `_looks` has not told."""
+    told = set(looks(verdict.judgements))
+    rows = [[n, number(v, 3)] for n, v in verdict.figures.items() if n not in told]
+    return _table([verdict.name, ""], rows)
+
+
+def _success(verdicts: list[Verdict]) -> str:
+    rows = [
+        [group, f"{good} of {count}", number(good / count)]
+        for group, (good, count) in success_by_group(verdicts).items()
+    ]
+    why: dict[str, int] = {}
+    for verdict in verdicts:
+        for failed in verdict.failures:
+            for reason in failed:
+                why[reason] = why.get(reason, 0) + 1
+    reasons = ", ".join(f"{name} {count}" for name, count in sorted(why.items())) or "none"
+    note = (
+        f"A clip succeeds if the judge finds its face in {FOUND:.0%} of frames, r >= {IN_SYNC_R}"
+        f" and |offset| <= {IN_SYNC_OFFSET}, seam <= {SEAM}, sharpness {SHARPNESS[0]} to"
+        f" {SHARPNESS[1]}, skin and texture <= {LIKENESS:g}. Failures: {reasons}."
+    )
+    table = _table(["group", "successes", "rate"], rows)
+    return f"## Success rate, by groups as AIGC-LipSync has them\n\n{table}\n\n{note}"

@@ -1,0 +1,63 @@
+"""Rendered heads and portraits with a hand or a microphone before part of the mouth, drifting."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.face.align import STABLE_INDICES, fit_similarity
+from training.evaluation.clip import Clip, Group, Picture, Source
+from training.evaluation.sets.portraits import portrait
+from training.evaluation.sets.rendered import FIRST_SEED, head_source
+from training.evaluation.stock import Plan, Stock
+from training.occluders import Occluder
+
+HERE = Path(__file__)
+KINDS = ("hand", "microphone")
+
+
+def _before(
+    frame: NDArray[np.uint8], field: NDArray[np.float32], matrix: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    height, width = frame.shape[:2]
+    return cv2.warpAffine(field, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+
+
+def covered(bare: Source, kind: str, seed: int) -> Picture:
+    """The source with one thing before it that moves slowly and by itself."""
+    frames, points = bare.picture.frames, bare.points
+    transform = fit_similarity(np.nanmedian(points[:, list(STABLE_INDICES)], axis=0))
+    side = round(transform.side_px)
+    corner = np.linalg.inv(np.vstack([transform.matrix(side), [0, 0, 1]]))[:2, 2]
+    skin = np.nanmedian(points[:, 50], axis=0).astype(int)  # a cheek
+    colour = tuple(float(v) for v in frames[0][skin[1], skin[0]])
+    thing = Occluder.sample(np.random.default_rng([seed, 11]), side, kind, colour)  # type: ignore[arg-type]
+    out, covers = [], []
+    for t, frame in enumerate(frames):
+        shift = corner + side * np.array(thing.at(t))
+        matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float64)
+        cover = np.clip(_before(frame, thing.layer.cover, matrix), 0, 1)
+        colours = _before(frame, thing.layer.colour, matrix)
+        mixed = frame * (1 - cover[..., None]) + colours * cover[..., None]
+        out.append(np.clip(mixed, 0, 255).astype(np.uint8))
+        covers.append(np.round(255 * cover).astype(np.uint8))
+    return Picture(np.stack(out), cover=np.stack(covers), bare=frames)
+
+
+def occluded(stock: Stock, plan: Plan) -> list[Clip]:
+    clips = []
+    for k in plan.some(6, 2):
+        kind = KINDS[k % 2]
+        bare = (
+            head_source(stock, FIRST_SEED + k, None)
+            if k < 4
+            else portrait(stock, (1056, 1487)[k - 4], moves=True)
+        )
+        source = stock.source(f"{kind} {bare.key}", HERE, partial(covered, bare, kind, k))
+        drive = stock.drive(5000 + k, plan.seconds)
+        clips.append(Clip(f"{kind} {k + 1}", Group.ATYPICAL, source, drive))
+    return clips
