@@ -7,19 +7,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.errors import WeightsError
-from engine.model.dit import Conditioner, Denoiser, DenoiserConfig
+from engine.model.dit import Denoiser, DenoiserConfig
 from engine.runtime.protocol import REFERENCE, Manifest
 from export.graphs import denoiser_graph
 from export.onnx_files import LARGEST_ERROR, parity
 
-NULL_TOKENS = "null_tokens"  # of the manifest's files: what the graphs do not hold
+HEARD = "conditioner."
 
 
 def stored_parameters(path: Path) -> dict[str, Tensor]:
@@ -46,24 +45,20 @@ def _module(node: str) -> str:
 
 
 def read_denoiser(manifest: Manifest) -> Denoiser:
-    """The full-precision denoiser with its conditioner, as it ships.
+    """The full-precision denoiser with the part of its conditioner that lip poses go through.
 
     Raises:
         WeightsError: the graphs are not those of this denoiser.
     """
     files = manifest.files[REFERENCE]
-    if NULL_TOKENS not in files:
-        raise WeightsError(f"{manifest.folder}: holds no {NULL_TOKENS}: export the weights again")
     parameters = stored_parameters(manifest.folder / files["denoiser"])
     heard = stored_parameters(manifest.folder / files["audio"])
-    parameters |= {k: v for k, v in heard.items() if k.startswith("conditioner.")}
-    with np.load(manifest.folder / files[NULL_TOKENS]) as nulls:
-        parameters |= {f"conditioner.{k}": torch.from_numpy(v) for k, v in nulls.items()}
+    parameters |= {k: v for k, v in heard.items() if k.startswith(HEARD)}
     model = Denoiser(_config(manifest, parameters))
-    try:
-        model.load_state_dict(parameters)
-    except RuntimeError as error:
-        raise WeightsError(f"{manifest.folder}: holds another denoiser than this code's") from error
+    given = model.load_state_dict(parameters, strict=False)
+    lacks = [k for k in given.missing_keys if not k.startswith(HEARD)]
+    if lacks or given.unexpected_keys or f"{HEARD}null_sound" not in parameters:
+        raise WeightsError(f"{manifest.folder}: holds another denoiser than this code's")
     if parity(denoiser_graph(model.eval()), manifest.folder / files["denoiser"]) > LARGEST_ERROR:
         raise WeightsError(f"{manifest.folder}: the denoiser does not compute what this code does")
     return model
@@ -85,12 +80,3 @@ def _config(manifest: Manifest, parameters: dict[str, Tensor]) -> DenoiserConfig
         )
     except KeyError as error:
         raise WeightsError(f"{manifest.folder}: the denoiser has no {error}") from error
-
-
-def write_null_tokens(conditioner: Conditioner, path: Path) -> None:
-    """What stands for an absent pose or sound: only training ever gives it to the denoiser."""
-    values: dict[str, nn.Parameter] = {
-        "null_pose": conditioner.null_pose,
-        "null_sound": conditioner.null_sound,
-    }
-    np.savez(path, **{k: v.detach().numpy() for k, v in values.items()})

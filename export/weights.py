@@ -21,7 +21,6 @@ from export.calibration import calibration_files, record
 from export.graphs import graphs
 from export.int8 import compare, write_int8
 from export.onnx_files import export_graph
-from export.read_back import NULL_TOKENS, write_null_tokens
 from training import checkpoint
 from training.splits import HeldOutError
 
@@ -72,8 +71,6 @@ def write_fp32(networks: Networks, folder: Path) -> dict[str, str]:
         error = export_graph(name, graph, path)
         files[name] = path.name
         print(f"{name}: {path.stat().st_size / 1e6:.1f} MB, error {error:.1e}")
-    files[NULL_TOKENS] = f"{NULL_TOKENS}.npz"
-    write_null_tokens(networks[2].conditioner, folder / files[NULL_TOKENS])
     return files
 
 

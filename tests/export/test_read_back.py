@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
 
 from engine import LipSyncEngine, Person, WeightsError, WindowInput  # noqa: E402
 from engine.engine import WEIGHTS  # noqa: E402
@@ -17,7 +18,7 @@ from engine.personal import PersonalDenoisers  # noqa: E402
 from engine.runtime.onnxruntime import OnnxRuntime  # noqa: E402
 from engine.runtime.protocol import Manifest  # noqa: E402
 from export.personal import new_folder, publish, write_person  # noqa: E402
-from export.read_back import NULL_TOKENS, read_denoiser  # noqa: E402
+from export.read_back import read_denoiser  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -28,16 +29,27 @@ def base() -> Denoiser:
 
 
 def test_every_parameter_comes_back(base: Denoiser) -> None:
-    fresh = {name: value.shape for name, value in Denoiser().state_dict().items()}
-    assert {name: value.shape for name, value in base.state_dict().items()} == fresh
-    assert all(value.std() > 0 for value in base.parameters() if value.numel() > 1)
+    audio = onnx.load(str(WEIGHTS / "audio.onnx")).graph
+    nulls = next(i for i in audio.initializer if i.name.endswith("null_sound"))
+    found = base.conditioner.null_sound.detach().numpy()
+    np.testing.assert_array_equal(found, onnx.numpy_helper.to_array(nulls))
 
 
-def test_weights_without_null_tokens_say_what_to_do(tmp_path: Path) -> None:
+def test_what_is_heard_is_what_the_conditioner_computes(base: Denoiser) -> None:
+    engine = LipSyncEngine.load(runtime="onnxruntime:fp32")
+    mel = np.random.default_rng(0).normal(size=(3, 80, 32)).astype(np.float32)
+    heard = np.ones((3, 32), np.float32)
+    pose = torch.from_numpy(engine.lip_pose(mel, heard))
+    with torch.no_grad():
+        tokens = base.conditioner(torch.zeros(3, 4, 192), pose).numpy()
+    np.testing.assert_allclose(engine.hear(mel, heard), tokens, atol=1e-4)
+
+
+def test_another_denoisers_weights_are_refused(tmp_path: Path) -> None:
     shutil.copytree(WEIGHTS, tmp_path / "w")
     manifest = Manifest.read(tmp_path / "w")
-    del manifest.files["fp32"][NULL_TOKENS]
-    with pytest.raises(WeightsError, match="export the weights again"):
+    manifest.files["fp32"]["denoiser"] = manifest.files["fp32"]["decoder"]
+    with pytest.raises(WeightsError):
         read_denoiser(manifest)
 
 

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from engine import LipSyncEngine, WindowInput
 from engine.audio import FPS, mel_of
@@ -22,12 +21,14 @@ from engine.face.paste import paste
 from engine.face.patch import Patch, as_input
 from engine.face.points import MOUTH
 from engine.media import Voice
+from engine.model.dit import Conditioner
 from engine.personal import PersonalDenoiser
 from engine.window import RollingWindow
 from export.calibration import VOICE
 from training.grid import alter_mouth
 from training.personal.clip import VIEW_LEFT, VIEW_TOP, PersonClip, heard_opening
 from training.personal.mouth_pose import opening
+from training.personal.windows import pose_tokens
 from training.sharpness import SIGMA_PX
 from training.sound import heard_mask, mel_window
 
@@ -56,7 +57,7 @@ class Figures:
 class Judge:
     """Holds the held-out part; `judge` runs it on the shipped denoiser or a person's."""
 
-    def __init__(self, clip: PersonClip, engine: LipSyncEngine, conditioner: nn.Module) -> None:
+    def __init__(self, clip: PersonClip, engine: LipSyncEngine, conditioner: Conditioner) -> None:
         self._engine, self._clip, self._conditioner = engine, clip, conditioner
         size = engine.facts.crop_px
         self._inner = slice(VIEW_TOP, VIEW_TOP + size), slice(VIEW_LEFT, VIEW_LEFT + size)
@@ -134,9 +135,8 @@ class Judge:
         if clip.sound is not None:
             return self._hear(clip.sound.mel_windows(clip.frame[clip.judged]))
         with torch.no_grad():
-            pose = self._conditioner.pose(torch.from_numpy(clip.pose[clip.judged]))[:, None]
-            nulls = self._conditioner.null_sound.expand(len(pose), -1, -1)
-            tokens = torch.cat([pose, nulls], 1).numpy()
+            pose = torch.from_numpy(clip.pose[clip.judged])
+            tokens = pose_tokens(self._conditioner, pose).numpy()
         return np.stack([tokens for _ in self._ages()])
 
     def _openings(self, views: Rgb) -> Array:

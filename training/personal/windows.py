@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine import LipSyncEngine
 from engine.flow import level_grid
+from engine.model.dit import Conditioner
 from training.augment import Look, smooth_drift
 from training.grid import alter_mouth
 from training.personal.clip import MARGIN, PersonClip
@@ -28,7 +29,6 @@ OTHER_MOMENT = 0.1  # share of sources that are another moment as it was, at low
 LOW_NOISE = 0.55
 SAME = 0.06  # share of sources that are right already
 SEEN_POSE = 0.4  # share of windows led by the pose that is seen, not heard
-NO_SOUND = 0.15
 POSE_NOISE = 0.05
 LONGEST_RUN = 50  # frames a stream follows
 
@@ -46,8 +46,8 @@ class Batch:
 
 
 class Material:
-    """Latents (looks, 1 + ALTERED, F, 16, h, w) float16, track 0 the true one; sound (voices,
-    ages, F, K, D) and heard poses (voices, ages, F, P), or None for a clip without; poses (F, P).
+    """Latents (looks, 1 + ALTERED, F, 16, h, w) float16, track 0 the true one; poses that are seen
+    (F, P), and heard (voices, ages, F, P), or None for a clip without sound.
     """
 
     def __init__(
@@ -59,12 +59,11 @@ class Material:
         self.latents = torch.stack(
             [_encoded(engine, pictures, rng, plain=k == 0) for k in range(looks)]
         )
-        self.sound: Tensor | None = None
+        self.heard: Tensor | None = None
         if clip.sound is not None:
             mel = torch.from_numpy(clip.sound.mel_windows(self.frame))
-            voices = [_heard(engine, mel if k == 0 else _other_voice(mel)) for k in range(looks)]
-            self.sound = torch.stack([sound for sound, _ in voices])
-            self.heard_pose = torch.stack([pose for _, pose in voices])
+            voices = [mel, *(_other_voice(mel) for _ in range(looks - 1))]
+            self.heard = torch.stack([_heard(engine, voice) for voice in voices])
 
     def runs(self) -> Iterator[range]:
         """Stretches of consecutive frames."""
@@ -100,14 +99,10 @@ def _other_voice(mel: Tensor) -> Tensor:
     return side_by_side.reshape(bands, count, columns).permute(1, 0, 2).contiguous()
 
 
-def _heard(engine: LipSyncEngine, mel: Tensor) -> tuple[Tensor, Tensor]:
-    """Sound tokens (ages, F, K, D) and poses (ages, F, P) of mel windows (F, 80, 32)."""
-    sound, poses = [], []
-    for age in range(SLOTS):
-        known = heard_mask(torch.full((len(mel),), age)).numpy()
-        sound.append(torch.from_numpy(engine.hear(mel.numpy(), known)[:, 1:]).half())
-        poses.append(torch.from_numpy(engine.lip_pose(mel.numpy(), known)))
-    return torch.stack(sound), torch.stack(poses)
+def _heard(engine: LipSyncEngine, mel: Tensor) -> Tensor:
+    """Poses (ages, F, P) that are heard in mel windows (F, 80, 32)."""
+    known = [heard_mask(torch.full((len(mel),), age)).numpy() for age in range(SLOTS)]
+    return torch.stack([torch.from_numpy(engine.lip_pose(mel.numpy(), k)) for k in known])
 
 
 @dataclass
@@ -118,7 +113,6 @@ class _Stream:
     track: int
     voice: int
     seen: bool  # led by the seen pose
-    silent: bool
     run: range
     at: int
     eps: Tensor
@@ -128,7 +122,7 @@ class _Stream:
 class PersonWindows:
     """Draws batches; for those of `queue`, call `advance` with the model's x0."""
 
-    def __init__(self, material: Material, conditioner: nn.Module, streams: int, seed: int) -> None:
+    def __init__(self, material: Material, conditioner: Conditioner, streams: int, seed: int) -> None:
         self._m, self._conditioner = material, conditioner
         self._rng = np.random.default_rng(seed)
         self._runs = list(material.runs())
@@ -157,8 +151,7 @@ class PersonWindows:
         )
         x = (1 - t) * ((1 - mix) * target + mix * source) + t * torch.randn(target.shape)
         seen = torch.rand(count) < SEEN_POSE
-        silent = torch.rand(count) < NO_SOUND
-        tokens = self._tokens(voice, SLOTS - 1 - slot, frame, seen, silent)
+        tokens = self._tokens(voice, SLOTS - 1 - slot, frame, seen)
         return Batch(
             *(target[:, None], source[:, None], x[:, None], level[:, None], tokens[:, None]),
             m.pose[frame],
@@ -181,10 +174,9 @@ class PersonWindows:
         t = level[:, :, None, None, None]
         held, eps = (torch.stack(v) for v in zip(*((s.held, s.eps) for s in streams), strict=True))
         x = (1 - t) * held + t * eps[:, None]
-        wishes = (of_each([getattr(s, k) for s in streams]) for k in ("voice", "seen", "silent"))
-        voice, seen, silent = (v.flatten() for v in wishes)
+        voice, seen = of_each([s.voice for s in streams]), of_each([s.seen for s in streams])
         age = back.repeat(len(streams))
-        tokens = self._tokens(voice, age, frame.flatten(), seen, silent)
+        tokens = self._tokens(voice.flatten(), age, frame.flatten(), seen.flatten())
         tokens = tokens.unflatten(0, (len(streams), SLOTS))
         return Batch(target, source, x, level, tokens, m.pose[frame.flatten()])
 
@@ -210,22 +202,19 @@ class PersonWindows:
         run = range(start, min(run.stop, start + LONGEST_RUN))
         look, track, voice = (int(v[0]) for v in self._drawn(1))
         still = m.latents[look, track, start].float().expand(SLOTS, -1, -1, -1).clone()
-        seen, silent = rng.random(2) < (SEEN_POSE, NO_SOUND)
-        eps = torch.randn(still.shape[1:])
-        return _Stream(look, track, voice, bool(seen), bool(silent), run, start, eps, still)
+        seen = bool(rng.random() < SEEN_POSE)
+        return _Stream(look, track, voice, seen, run, start, torch.randn(still.shape[1:]), still)
 
-    def _tokens(
-        self, voice: Tensor, age: Tensor, frame: Tensor, seen: Tensor, silent: Tensor
-    ) -> Tensor:
-        """(N, 1 + K, D): sound as heard at this age; the pose heard too, or seen. All (N,)."""
+    def _tokens(self, voice: Tensor, age: Tensor, frame: Tensor, seen: Tensor) -> Tensor:
+        """(N, 1 + K, D) of the pose that is heard at this age, or seen. All (N,)."""
         m, count = self._m, len(frame)
         pose = m.pose[frame] + POSE_NOISE * torch.randn(count, m.pose.shape[1])
-        nulls = self._conditioner.null_sound
-        if m.sound is None:
-            sound = nulls.expand(count, -1, -1)
-        else:
-            led = (seen | silent)[:, None]
-            pose = torch.where(led, pose, m.heard_pose[voice, age, frame])
-            sound = m.sound[voice, age, frame].float()
-            sound = torch.where(silent[:, None, None], nulls, sound)
-        return torch.cat([self._conditioner.pose(pose)[:, None], sound], 1)
+        if m.heard is not None:
+            pose = torch.where(seen[:, None], pose, m.heard[voice, age, frame])
+        return pose_tokens(self._conditioner, pose)
+
+
+def pose_tokens(conditioner: Conditioner, pose: Tensor) -> Tensor:
+    """(N, P) -> (N, 1 + K, D)."""
+    nulls = conditioner.null_sound.expand(len(pose), -1, -1)
+    return torch.cat([conditioner.pose(pose)[:, None], nulls], 1)
