@@ -122,7 +122,9 @@ class _Stream:
 class PersonWindows:
     """Draws batches; for those of `queue`, call `advance` with the model's x0."""
 
-    def __init__(self, material: Material, conditioner: Conditioner, streams: int, seed: int) -> None:
+    def __init__(
+        self, material: Material, conditioner: Conditioner, streams: int, seed: int
+    ) -> None:
         self._m, self._conditioner = material, conditioner
         self._rng = np.random.default_rng(seed)
         self._runs = list(material.runs())
