@@ -29,7 +29,6 @@ Array = NDArray[np.float32]
 MAP = Path(__file__).parent / "mouth_pose.npz"
 STABLE = [LANDMARKS.index(point) for point in STABLE_INDICES]
 READ = [*range(MOUTH.start, MOUTH.stop), *(LANDMARKS.index(p) for p in (152, 172, 397))]
-LONG = 400  # frames: enough to tell what the head's turning does to the lips' place
 CLOSED = 0.05  # share of a clip's frames that say what its closed mouth is
 STEADY = 5  # frames that alignment is averaged over
 
@@ -67,20 +66,10 @@ def mouth_moves(points: Array) -> Array:
     )
     aligned -= aligned[:, STABLE].mean(1, keepdims=True)
     moved = aligned[:, READ].reshape(len(points), -1)
-    if len(points) >= LONG:
-        moved = _without_turning(moved, aligned[:, STABLE].reshape(len(points), -1))
     gap = opening(points)
     closed = np.argsort(gap)[: max(5, round(CLOSED * len(gap)))]
     moved = moved - moved[closed].mean(0)
     return savgol_filter(moved, 5, 2, axis=0).astype(np.float32)
-
-
-def _without_turning(moved: Array, stable: Array) -> Array:
-    """Take away what follows from how the upper face lies: a turned or nodding head's lips."""
-    turn = savgol_filter(stable - stable.mean(0), 15, 2, axis=0)
-    ridge = 1e-3 * np.trace(turn.T @ turn) / turn.shape[1] * np.eye(turn.shape[1])
-    found = np.linalg.solve(turn.T @ turn + ridge, turn.T @ (moved - moved.mean(0)))
-    return moved - turn @ found
 
 
 @dataclass(frozen=True)
