@@ -28,19 +28,19 @@ from training.personal.mouth_pose import MouthPose  # noqa: E402
 
 pytestmark = pytest.mark.torch
 ROOT = Path(__file__).parents[2]
-FRAMES = 60
+FRAMES = 100
 
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bit more than two seconds of the demo face, silent."""
+    """Four seconds of the demo face, silent."""
     frames = list(islice(Picture(ROOT / "web_client" / "demo" / "face.mp4").once(), FRAMES))
     return write_clip(tmp_path_factory.mktemp("clip") / "ada.mp4", frames)
 
 
 @pytest.fixture(autouse=True)
 def short_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clips, "SHORTEST_S", 2)
+    monkeypatch.setattr(clips, "SHORTEST_S", 3)
 
 
 def run(clip: Path, output: Path, *options: str) -> int:
