@@ -78,18 +78,16 @@ def _encoded(
 ) -> Tensor:
     """(1 + ALTERED, F, 16, h, w): as filmed, or as another camera and light would have it."""
     crop_px = engine.facts.crop_px
-    tracks = [pictures, *(alter_mouth(pictures, rng) for _ in range(ALTERED))]
-    if plain:
-        inner = slice(MARGIN, MARGIN + crop_px)
-        crops = [track[:, inner, inner] for track in tracks]
-    else:
-        # Nobody's mouth is symmetric: no mirrored pictures of one person.
-        look = replace(Look.sample(rng, mild=True), flip=False)
-        drift = smooth_drift(len(pictures), rng, 0.006)
-        crops = [look.apply(track, drift, crop_px, rng) for track in tracks]
-    return torch.stack(
-        [torch.from_numpy(np.stack([engine.encode(c) for c in t])).half() for t in crops]
-    )
+    inner = slice(MARGIN, MARGIN + crop_px)
+    # Nobody's mouth is symmetric: no mirrored pictures of one person.
+    look = replace(Look.sample(rng, mild=True), flip=False)
+    drift = smooth_drift(len(pictures), rng, 0.006)
+    latents = []
+    for k in range(1 + ALTERED):
+        track = alter_mouth(pictures, rng) if k else pictures
+        crops = track[:, inner, inner] if plain else look.apply(track, drift, crop_px, rng)
+        latents.append(torch.from_numpy(np.stack([engine.encode(c) for c in crops])).half())
+    return torch.stack(latents)
 
 
 def _other_voice(mel: Tensor) -> Tensor:
