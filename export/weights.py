@@ -21,18 +21,18 @@ from export.calibration import calibration_files, record
 from export.graphs import graphs
 from export.int8 import compare, write_int8
 from export.onnx_files import export_graph
-from training import checkpoint
+from training.networks import MisfitError, load_audio, load_autoencoder, load_denoiser
 from training.splits import HeldOutError
 
 Networks = tuple[Autoencoder, AudioEncoder, Denoiser]
 
 
 def load_networks(autoencoder: Path, audio: Path, denoiser: Path) -> Networks:
-    networks = Autoencoder(), AudioEncoder(), Denoiser()
-    networks[0].load_state_dict(checkpoint.load(autoencoder).weights)
-    networks[1].load_state_dict(checkpoint.load(audio).weights)
-    networks[2].load_state_dict(checkpoint.load(denoiser).weights)
-    return networks[0].eval(), networks[1].eval(), networks[2].eval()
+    """Each of the sizes that its checkpoint names."""
+    pixels, hearing, editor = (
+        load_autoencoder(autoencoder), load_audio(audio), load_denoiser(denoiser)
+    )  # fmt: skip
+    return pixels.eval(), hearing.eval(), editor.eval()
 
 
 def write_manifest(
@@ -111,9 +111,11 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--default {args.default} needs --calibrate")
     try:
         pictures = calibration_files(args.calibrate) if args.calibrate else []
-    except (HeldOutError, MediaError, OSError) as error:
+        networks = load_networks(
+            args.runs / "ae.pt", args.runs / "sound.pt", args.runs / args.denoiser
+        )
+    except (HeldOutError, MediaError, MisfitError, OSError) as error:
         parser.error(str(error))
-    networks = load_networks(args.runs / "ae.pt", args.runs / "sound.pt", args.runs / args.denoiser)
     args.output.mkdir(parents=True, exist_ok=True)
     for stale in args.output.glob("*.int8.onnx"):
         stale.unlink()

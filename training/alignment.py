@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from training.grid import read_pcm
 from training.phonemes import Phoneme, merged, timed
 from training.splits import data_dir
+from training.transcripts import SPOKEN_AS
 
 FRAME_S = 0.01
 
@@ -32,7 +33,10 @@ class Aligner:
     def _fresh() -> Any:
         from pocketsphinx import Decoder  # type: ignore[import-untyped]
 
-        return Decoder(samprate=16_000, lm=None, loglevel="FATAL")
+        decoder = Decoder(samprate=16_000, lm=None, loglevel="FATAL")
+        for word, phones in SPOKEN_AS.items():
+            decoder.add_word(word, phones)
+        return decoder
 
     def align(self, pcm: NDArray[np.int16], text: str) -> list[Phoneme] | None:
         """Phonemes of pcm (S,) at 16 kHz that says `text` (words of the dictionary); None where

@@ -20,23 +20,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.flow import level_grid
+from engine.model.audio_encoder import AudioEncoder
 from engine.model.autoencoder import Autoencoder
 from engine.model.dit import Denoiser
-from training import checkpoint
 from training.autoencoder import crop_shards, loss_of, mouth_weight, read_shard
 from training.composite import composite
 from training.critic import SharpnessTerm
 from training.latents import encode
-from training.loop import Loop, add_options
+from training.loop import Loop, add_options, begin, read_options, refuse
+from training.networks import MisfitError, check, load_audio, load_denoiser, restore
 from training.parallel import run_workers
 from training.seen_motion import seen_motion
 from training.sound import SoundTable, grid_names, heard_mask
-from training.teacher import load_audio
 
 SLOTS = 3
 WARM = 3  # first frames of a clip: the queue is still filling
-MOUTH = (slice(54, 162), slice(42, 150))  # rows, columns of the crop that the critic sees
-FOLD = 6
+MOUTH = (9, 27, 7, 25)  # top, bottom, left, right of what the critic sees, 32nds of the crop
 CONTRAST = 4.0  # a critic of spectral norm 1 cannot tell apart what differs by a few grey levels
 NOISE = 0.05  # on encoder's latents
 GENERATED = 0.02  # price of a pixel that is not the source's: decoded ones have no noise to err by
@@ -48,8 +47,7 @@ class Queue:
     """The live queue in torch, for whole clips: heard sound, strength 1, one eps a clip."""
 
     def __init__(self, denoiser: Path, audio: Path, table: SoundTable) -> None:
-        self.model = Denoiser().eval().requires_grad_(False)
-        self.model.load_state_dict(checkpoint.load(denoiser).weights)
+        self.model = load_denoiser(denoiser).eval().requires_grad_(False)
         self.audio, self.table = load_audio(audio).eval(), table
 
     @torch.no_grad()
@@ -148,7 +146,8 @@ def collect(
             latents = (finished, tracks[targets][:, kept], tracks[sources][:, kept])
             pictures = (crops[targets][:, kept], crops[sources][:, kept])
             frames_of = (p.permute(0, 1, 3, 4, 2).flatten(0, 1).numpy() for p in pictures)
-            seen = [seen_motion(*pair) for pair in zip(*frames_of, strict=True)]
+            field = 4 * z.shape[-1]
+            seen = [seen_motion(a, b, field) for a, b in zip(*frames_of, strict=True)]
             motion, kept_there = (torch.from_numpy(np.stack(v)) for v in zip(*seen, strict=True))
             flat = (*(z.half() for z in latents), *pictures)
             values = (*(v.flatten(0, 1) for v in flat), motion.half(), kept_there[:, None].half())
@@ -157,8 +156,9 @@ def collect(
     return Pairs(*(torch.cat(part) for part in parts))
 
 
-def _seen(picture: Tensor) -> Tensor:
-    return CONTRAST * F.pixel_unshuffle(picture[:, :, MOUTH[0], MOUTH[1]], FOLD)
+def _seen(picture: Tensor, fold: int) -> Tensor:
+    top, bottom, left, right = (edge * picture.shape[-1] // 32 for edge in MOUTH)
+    return CONTRAST * F.pixel_unshuffle(picture[:, :, top:bottom, left:right], fold)
 
 
 def seen_loss(motion: Tensor, kept: Tensor, seen: Tensor, seen_kept: Tensor) -> Tensor:
@@ -171,12 +171,9 @@ def seen_loss(motion: Tensor, kept: Tensor, seen: Tensor, seen_kept: Tensor) -> 
 
 
 def train(rank: int, args: argparse.Namespace) -> None:
-    torch.manual_seed(args.seed * 100 + rank)
-    torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)
-    model = Autoencoder().to(memory_format=torch.channels_last)
     start = args.run if args.run.exists() else args.autoencoder
-    model.load_state_dict(checkpoint.load(start).weights, strict=False)
+    model = Autoencoder(args.preset.autoencoder).to(memory_format=torch.channels_last)
+    stored = restore(model, start, partial=True)
     model.encoder.requires_grad_(False)
     queue = None
     if args.denoiser:
@@ -184,22 +181,27 @@ def train(rank: int, args: argparse.Namespace) -> None:
         queue = Queue(args.denoiser, args.audio, table)
     rng = np.random.default_rng([args.seed, rank])
     pairs = collect(args.data, queue, model, args.shards, rng)
+    begin(rank, args)
+    model = model.to(args.device)
     if rank == 0:
         print(f"{len(pairs.target)} pairs a worker", flush=True)
     stream = pairs.batches(args.batch, args.seed * 100 + rank)
-    sharp = SharpnessTerm(3 * FOLD * FOLD, args.sharpness)
+    fold = model.config.factor // 2  # the critic sees twice the latent's side
+    sharp = SharpnessTerm(3 * fold * fold, args.sharpness)
     weight = mouth_weight(pairs.target.shape[-1])
     args.run.parent.mkdir(parents=True, exist_ok=True)
-    for _ in (loop := Loop(model, rank, args)):
-        z, source_z, target, source, seen, seen_kept = next(stream)
-        with torch.autocast("cpu", torch.bfloat16):
+    for _ in (loop := Loop(model, rank, args, stored.step if start == args.run else 0)):
+        with torch.device("cpu"):
+            batch = next(stream)
+        z, source_z, target, source, seen, seen_kept = (part.to(args.device) for part in batch)
+        with torch.autocast(args.device, torch.bfloat16):
             edit = model.decoder(z).float()
             motion, kept = (field.float() for field in model.motion(z, source_z))
         shown = composite(source, edit, motion, kept)
         leaf = shown.detach().requires_grad_(True)
         loss = loss_of(leaf, target, weight)
         (gradient,) = torch.autograd.grad(loss, leaf)
-        fake, real = _seen(leaf), _seen(target)
+        fake, real = _seen(leaf, fold), _seen(target, fold)
         push = sharp.push(fake, real, leaf, gradient)
         # The decoded mouth must be right by itself too, or it decays where it is not shown.
         aside = DECODED * loss_of(edit, target, weight) + GENERATED * (1 - kept).mean()
@@ -220,17 +222,21 @@ def train(rank: int, args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    add_options(parser, "appearance")
     parser.add_argument("--autoencoder", type=Path, required=True)
     parser.add_argument("--audio", type=Path)
     parser.add_argument("--denoiser", type=Path, help="without it: the encoder's latents alone")
-    parser.add_argument("--run", type=Path, required=True, help="the autoencoder, finished")
-    parser.add_argument("--shards", type=int, default=60, help="of each kind and worker")
-    parser.add_argument("--sharpness", type=float, default=0.4)
-    add_options(parser, minutes=10, rate=3e-4, seed=2)
-    args = parser.parse_args(argv)
+    args = read_options(parser, "appearance", argv)
     if args.denoiser and not args.audio:
         parser.error("--denoiser needs --audio")
+    try:
+        model = Autoencoder(args.preset.autoencoder)
+        restore(model, args.run if args.run.exists() else args.autoencoder, partial=True)
+        if args.denoiser:
+            check(Denoiser(args.preset.denoiser), args.denoiser)
+            check(AudioEncoder(args.preset.audio), args.audio)
+    except (MisfitError, OSError) as error:
+        refuse(parser, error)
     run_workers(train, args.workers, args)
     return 0
 

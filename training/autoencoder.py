@@ -20,6 +20,9 @@ from torch import Tensor
 
 from engine.model.autoencoder import Autoencoder
 from training import checkpoint
+from training.curve import Curve
+from training.loop import add_options, begin, read_options, refuse
+from training.networks import MisfitError, restore
 
 
 def crop_shards(data: Path) -> list[Path]:
@@ -113,43 +116,45 @@ def batches(crops: Tensor, size: int, generator: torch.Generator) -> Iterator[Te
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--run", type=Path, required=True, help="checkpoint file")
+    add_options(parser, "autoencoder")
     parser.add_argument("--grow", type=Path, help="an autoencoder of smaller crops to start from")
-    parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--steps", type=int, default=0, help="stop after so many steps instead")
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rate", type=float, default=2e-3)
-    args = parser.parse_args(argv)
-    torch.manual_seed(0)
-    torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)
-    rng = np.random.default_rng(0)
+    args = read_options(parser, "autoencoder", argv)
+    begin(0, args)
+    rng = np.random.default_rng(args.seed)
     crops = sample_crops(args.data, {"grid": 10, "portraits": 12, "rendered": 20}, rng)
-    model = Autoencoder().to(memory_format=torch.channels_last)
-    if args.run.exists():
-        model.load_state_dict(checkpoint.load(args.run).weights)
-        model.set_scale(1.0)
-    elif args.grow:
-        grow(model, checkpoint.load(args.grow).weights)
-        model.set_scale(1.0)
+    side = args.preset.autoencoder.crop_px
+    if crops.shape[-1] != side:
+        refuse(parser, f"{args.data} holds crops of {crops.shape[-1]} px, not of {side} px")
+    with torch.device("cpu"):
+        model = Autoencoder(args.preset.autoencoder)
+    try:
+        if args.run.exists():
+            restore(model, args.run)
+        elif args.grow:
+            grow(model, checkpoint.load(args.grow).weights)
+    except (MisfitError, OSError) as error:
+        refuse(parser, error)
+    model.set_scale(1.0)
+    model = model.to(args.device, memory_format=torch.channels_last)
     ema = checkpoint.Ema(model)
     optimiser = torch.optim.AdamW(
         model.parameters(), args.rate, betas=(0.9, 0.99), weight_decay=0.01
     )
     weight = mouth_weight(crops.shape[-1])
-    stream = batches(crops, args.batch, torch.Generator().manual_seed(0))
-    begin, step, recent = time.monotonic(), 0, []
+    stream = batches(crops, args.batch, torch.Generator().manual_seed(args.seed))
+    curve = Curve(args.run)
+    began, step, recent = time.monotonic(), 0, []
     while True:
-        done = step / args.steps if args.steps else (time.monotonic() - begin) / (60 * args.minutes)
+        done = step / args.steps if args.steps else (time.monotonic() - began) / (60 * args.minutes)
         if done >= 1:
             break
         for group in optimiser.param_groups:
             group["lr"] = args.rate * min(1.0, (step + 1) / 100) * (1 - done) ** 0.8 + 1e-5
-        crop = next(stream).to(memory_format=torch.channels_last)
+        with torch.device("cpu"):
+            crop = next(stream)
+        crop = crop.to(args.device, memory_format=torch.channels_last)
         moves = random_moves(len(crop) // 2)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(args.device, torch.bfloat16):
             z = model.encoder(crop)
             z = torch.cat([moved(z[: len(moves)].float(), moves), z[len(moves) :]])
             output = model.decoder(z + 0.05 * torch.randn_like(z))
@@ -165,17 +170,19 @@ def main(argv: list[str] | None = None) -> int:
         recent.append(float((output.detach().float() - crop).abs().mean()) * 127.5)
         if step % 100 == 0:
             print(
-                f"{step} {time.monotonic() - begin:.0f}s L1 {np.mean(recent[-100:]):.2f} "
+                f"{step} {time.monotonic() - began:.0f}s L1 {np.mean(recent[-100:]):.2f} "
                 f"std {float(z.detach().float().std()):.2f}",
                 flush=True,
             )
+            curve.add(step, {"L1": float(np.mean(recent[-100:])), "loss": loss.item()})
         if step % 500 == 0:
             checkpoint.save(args.run, ema.model, step)
     with torch.no_grad():
         some = crops[:: max(1, len(crops) // 512)].float() / 127.5 - 1
-        std = float(ema.model.encoder(some).std())
+        std = float(torch.cat([ema.model.encoder(p.to(args.device)) for p in some.split(64)]).std())
     ema.model.set_scale(std)
     checkpoint.save(args.run, ema.model, step, latent_std=std)
+    curve.save()
     print(f"{len(crops)} crops, latent std {std:.3f}")
     return 0
 

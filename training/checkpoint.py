@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +16,30 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Checkpoint:
+    """config: the network's sizes as a table, None in checkpoints older than presets."""
+
     step: int
     weights: dict[str, torch.Tensor]
     facts: dict[str, Any]
+    config: dict[str, Any] | None = None
 
 
 def save(path: Path, model: nn.Module, step: int, **facts: Any) -> None:
     """Write atomically: a run that is killed leaves the checkpoint before."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    config: Any = getattr(model, "config", None)
+    told = asdict(config) if is_dataclass(config) and not isinstance(config, type) else None
+    _write(path, Checkpoint(step, model.state_dict(), facts, told))
+
+
+def _write(path: Path, stored: Checkpoint) -> None:
     partial = path.with_suffix(".part")
-    torch.save({"step": step, "weights": model.state_dict(), "facts": facts}, partial)
+    torch.save(vars(stored), partial)
     partial.rename(path)
 
 
 def load(path: Path) -> Checkpoint:
-    stored = torch.load(path, map_location="cpu", weights_only=True)
-    return Checkpoint(stored["step"], stored["weights"], stored["facts"])
+    return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
 
 
 class Ema:
@@ -59,7 +67,7 @@ def halve(source: Path, target: Path) -> None:
         for k, v in stored.weights.items()
     }
     target.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"step": stored.step, "weights": weights, "facts": stored.facts}, target)
+    _write(target, replace(stored, weights=weights))
 
 
 def main(argv: list[str] | None = None) -> int:

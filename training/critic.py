@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from engine.model.dit import DenoiserConfig
-from training.parallel import average_gradients
+from training.parallel import average_gradients, share_weights
 
 WIDTHS, STRIDES = (64, 96, 128), (1, 2, 1)
 SCORE = 0.25  # weight of the critic's verdict beside the distance of its features
@@ -47,13 +47,14 @@ class SharpnessTerm:
 
     def __init__(self, channels: int, share: float, rate: float = 3e-4) -> None:
         self.critic, self.share = Critic(channels), share
+        share_weights(self.critic)
         self._optimiser = torch.optim.AdamW(
             self.critic.parameters(), rate, betas=(0.5, 0.95), weight_decay=0.01
         )
 
     def push(self, fake: Tensor, real: Tensor, leaf: Tensor, beside: Tensor) -> Tensor:
         """d term / d `leaf`, which `fake` was made from, scaled to `share` of `beside`."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(real.device.type, torch.bfloat16):
             score, features = self.critic(fake)
             with torch.no_grad():
                 _, wanted = self.critic(real)
@@ -65,7 +66,7 @@ class SharpnessTerm:
 
     def learn(self, fake: Tensor, real: Tensor, other: Tensor | None = None) -> float:
         """One step of the critic; `other` is real too but does not fit what it was asked for."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(real.device.type, torch.bfloat16):
             of_real, of_fake = self.critic(real)[0], self.critic(fake.detach())[0]
             of_other = of_fake if other is None else self.critic(other)[0]
         wrong = 0.7 * F.relu(1 + of_fake.float()).mean() + 0.3 * F.relu(1 + of_other.float()).mean()

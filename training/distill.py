@@ -10,25 +10,23 @@ stronger.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from engine.model.audio_encoder import AudioEncoder
 from engine.model.dit import Denoiser
-from training import checkpoint
 from training.critic import LatentSharpness
-from training.loop import Loop, add_options
+from training.latents import Tracks
+from training.loop import Loop, add_options, begin, read_options, refuse
 from training.losses import backward, latent_weight
+from training.networks import MisfitError, check, load_audio, load_denoiser, restore
 from training.parallel import run_workers
+from training.queue_windows import QueueSampler
 from training.sound import SoundTable, grid_names
-from training.teacher import (
-    Conditioning,
-    jittered_mouth,
-    load_audio,
-    load_tracks,
-)
-from training.windows import QueueSampler, WindowConfig
+from training.teacher import Conditioning, jittered_mouth, load_tracks
 
 STRONGEST = 2.0
 
@@ -53,48 +51,56 @@ def drawn_strength(count: int) -> Tensor:
 
 def train(rank: int, args: argparse.Namespace) -> None:
     """One worker of `args.workers`; worker 0 writes the checkpoints."""
-    torch.manual_seed(args.seed * 100 + rank)
-    torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)
+    student = Denoiser(args.preset.denoiser)
+    fold(rank, args, load_tracks(args.data), load_denoiser(args.teacher), student)
+
+
+def fold(
+    rank: int,
+    args: argparse.Namespace,
+    tracks: dict[str, Tracks],
+    teacher: Denoiser,
+    student: Denoiser,
+) -> None:
+    """Train `student` on `tracks`, from `args.run` where that exists, else from `args.teacher`."""
+    begin(rank, args)
     # Every window is conditioned in full: the null branch belongs to the teacher.
-    config = WindowConfig(drop_sound=0.0, drop_pose=0.0, drop_both=0.0, true_pose=0.3)
+    full = {"drop_sound": 0.0, "drop_pose": 0.0, "drop_both": 0.0}
+    config = replace(args.preset.windows, **full, true_pose=0.3)
     table = SoundTable.read(args.data / "sound.npz", grid_names("train"))
     seed = args.seed * 100 + rank
-    sampler = QueueSampler(load_tracks(args.data), table, config, seed, streams=args.batch)
+    sampler = QueueSampler(tracks, table, config, seed, streams=args.batch)
     stream_strength = drawn_strength(args.batch)
-    conditioning = Conditioning(load_audio(args.audio), config)
-    teacher = Denoiser().eval().requires_grad_(False)
-    teacher.load_state_dict(checkpoint.load(args.teacher).weights)
-    student = Denoiser()
-    student.load_state_dict(
-        checkpoint.load(args.run if args.run.exists() else args.teacher).weights
-    )
+    conditioning = Conditioning(load_audio(args.audio).to(args.device), config)
+    teacher = teacher.eval().requires_grad_(False).to(args.device)
+    resumed = args.run.exists()
+    stored = restore(student, args.run if resumed else args.teacher)
+    start = stored.step if resumed else 0
+    student = student.to(args.device)
     side, sigma = student.config.grid, student.config.guidance_sigma
     weight = latent_weight(side)
     sharp = LatentSharpness(student.config, args.sharpness) if args.sharpness else None
-    for step in (loop := Loop(student, rank, args, peak=args.peak, floor=args.floor)):
-        queue = torch.rand(1).item() < args.queue_share
-        window = sampler.draw_queue() if queue else sampler.draw(args.batch)
+    for step in (loop := Loop(student, rank, args, start, peak=args.peak, floor=args.floor)):
+        queue = sampler.on_queue(args.queue_share)
+        window = sampler.window(queue, args.batch, args.device)
         count = len(window.level)
         mouth = jittered_mouth(count)
         if step % 100 == 0:
             stream_strength = drawn_strength(args.batch)
         strength = stream_strength if queue else drawn_strength(count)
-        with torch.autocast("cpu", torch.bfloat16):
-            state = torch.get_rng_state()
+        inputs = (window.x, window.source, window.level)
+        sound, pose = conditioning.heard(window)
+        with torch.autocast(args.device, torch.bfloat16):
             with torch.no_grad():
-                inputs = (window.x, window.source, window.level)
-                tokens = conditioning.tokens(teacher, window)
                 none = torch.zeros(count)
+                tokens = conditioning.tokens(teacher, window, sound, pose)
                 true = teacher(*inputs, tokens, none, mouth).float()
-                null_window = conditioning.null_tokens(teacher, window)
-                null = teacher(*inputs, null_window, none, mouth).float()
-            torch.set_rng_state(state)  # the same poses for both
-            estimate = student(
-                *inputs, conditioning.tokens(student, window), strength, mouth
-            ).float()
+                nothing = conditioning.null_tokens(teacher, window)
+                null = teacher(*inputs, nothing, none, mouth).float()
+            tokens = conditioning.tokens(student, window, sound, pose)
+            estimate = student(*inputs, tokens, strength, mouth).float()
         if queue:
-            sampler.advance(estimate.detach())
+            sampler.advance(estimate)
         push = guidance_push(window.level, mouth, side, args.peak, args.floor, sigma)
         guided = strength[:, None, None, None, None] * push * (true - null)
         # What the teacher got wrong is still learned from the data; only the push is the teacher's.
@@ -104,16 +110,15 @@ def train(rank: int, args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--audio", type=Path, required=True)
+    add_options(parser, "distill")
+    parser.add_argument("--audio", type=Path, required=True, help="the audio encoder")
     parser.add_argument("--teacher", type=Path, required=True)
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--queue-share", type=float, default=0.5)
-    parser.add_argument("--peak", type=float, default=2.0)
-    parser.add_argument("--floor", type=float, default=0.5)
-    parser.add_argument("--sharpness", type=float, default=0.0)
-    add_options(parser, minutes=20, rate=2e-4, seed=1)
-    args = parser.parse_args(argv)
+    args = read_options(parser, "distill", argv)
+    try:
+        check(Denoiser(args.preset.denoiser), args.teacher, run=args.run)
+        check(AudioEncoder(args.preset.audio), args.audio)
+    except (MisfitError, OSError) as error:
+        refuse(parser, error)
     run_workers(train, args.workers, args)
     return 0
 

@@ -51,49 +51,52 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def evaluate(args: argparse.Namespace) -> int:
-    names = chosen_sets(args)
+    """Writes the report anew after each set, so that a run cut short leaves what it has."""
     conditions = Conditions(args.weights, args.slots, args.strength, args.runtime)
     engine = LipSyncEngine.load(args.weights, args.runtime, slots=args.slots)
     python = labelling_python(args.labels_python)
     seconds = args.seconds or (QUICK_S if args.quick else 20.0)
     plan = Plan(seconds, args.quick, args.clips, args.drift_minutes)
-    started = time.monotonic()
+    told = _conditions(engine, args, conditions, seconds)
+    started, verdicts = time.monotonic(), []
     args.output.mkdir(parents=True, exist_ok=True)
-    verdicts, left_out = [], {}
     with ExitStack() as closing:
         labeller = closing.enter_context(Labeller(python, data_dir() / MODEL, args.jobs))
         stock = Stock(args.cache, labeller, args.labels)
         measurer = Measurer(engine, args.strength, OpeningReader(engine, stock.trained))
         court = Court(args.cache, conditions.key, measurer, labeller)
         closing.callback(court.close)
-        expert = Expert(stock.validated)
-        mouths = TrueMouths(stock.judged)
-        for name in names:
+        expert, mouths = Expert(stock.validated), TrueMouths(stock.judged)
+        for name in chosen_sets(args):
             try:
                 clips = SETS[name].make(stock, plan)
             except NoSynthesiser as error:
-                left_out[name] = str(error)
+                told[f"left out: {name}"] = str(error)
                 print(f"left out: {name}: {error}", file=sys.stderr)
                 continue
             verdict = Verdict.of(name, list(court.judge(clips)), expert)
-            write_sheets(args.output, name, verdict.judgements, mouths)
             verdicts.append(verdict)
+            write_sheets(args.output, name, verdict.judgements, mouths)
+            write_json(args.output / "report.json", told, verdicts)
+            write_markdown(args.output / "report.md", told, verdicts)
             _tell(verdict, time.monotonic() - started)
-    facts = engine.facts
-    told = {
+    print(args.output / "report.md")
+    return 0
+
+
+def _conditions(
+    engine: LipSyncEngine, args: argparse.Namespace, conditions: Conditions, seconds: float
+) -> dict[str, str | int | float]:
+    return {
         "weights": str(args.weights or "as shipped"),
-        "model": facts.model,
-        "runtime": facts.runtime,
-        "crop": f"{facts.crop_px} px",
+        "model": engine.facts.model,
+        "runtime": engine.facts.runtime,
+        "crop": f"{engine.facts.crop_px} px",
         "slots": args.slots,
         "strength": args.strength,
         "seconds a drive": seconds,
         "key": conditions.key,
-    } | {f"left out: {name}": why for name, why in left_out.items()}
-    write_json(args.output / "report.json", told, verdicts)
-    write_markdown(args.output / "report.md", told, verdicts)
-    print(args.output / "report.md")
-    return 0
+    }
 
 
 def chosen_sets(args: argparse.Namespace) -> list[str]:

@@ -60,6 +60,56 @@ def label_frame(rgb: np.ndarray, margin: float = 0.3) -> tuple[np.ndarray, np.nd
     return points, coefficients
 
 
+def label_part(rgb: np.ndarray, window: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The same, looking at (left, top, right, bottom) of the picture only."""
+    left, top, right, bottom = window
+    points, coefficients = label_frame(np.ascontiguousarray(rgb[top:bottom, left:right]))
+    return points + np.array([left, top], np.float32), coefficients
+
+
+def windows_of(height: int, width: int) -> list[tuple[int, int, int, int]]:
+    """Overlapping parts in which a face too small for the whole picture may be found."""
+    side = min(height, width) // 2
+    lefts = np.linspace(0, width - side, max(3, round(2 * width / side) - 1)).astype(int)
+    tops = np.linspace(0, height - side, max(3, round(2 * height / side) - 1)).astype(int)
+    return [(int(x), int(y), int(x) + side, int(y) + side) for y in tops for x in lefts]
+
+
+def label_clip(frames: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Labels of each frame. A face too small for the detector is looked for in parts of the first
+    frame, and then where it was.
+    """
+    labels: list[tuple[np.ndarray, np.ndarray]] = []
+    window = None
+    for k, frame in enumerate(frames):
+        frame = np.ascontiguousarray(frame)
+        label = label_frame(frame) if window is None else label_part(frame, window)
+        if k == 0 and np.isnan(label[0]).any():
+            for window in windows_of(*frame.shape[:2]):
+                label = label_part(frame, window)
+                if not np.isnan(label[0]).any():
+                    break
+            else:
+                window = None
+        if window is not None and not np.isnan(label[0]).any():
+            window = around(label[0], *frame.shape[:2])
+        labels.append(label)
+    return labels
+
+
+def around(points: np.ndarray, height: int, width: int) -> tuple[int, int, int, int]:
+    """A part of the picture that has the face in its middle and twice its size."""
+    (left, top), (right, bottom) = points.min(0), points.max(0)
+    x, y = (left + right) / 2, (top + bottom) / 2
+    reach = max(right - left, bottom - top, 8.0)
+    return (
+        int(np.clip(x - reach, 0, width - 8)),
+        int(np.clip(y - reach, 0, height - 8)),
+        int(np.clip(x + reach, 8, width)),
+        int(np.clip(y + reach, 8, height)),
+    )
+
+
 def read_frames(path: Path) -> np.ndarray:
     """All frames of a clip, one frame of a picture, array `frames` of an .npz or an .npy; uint8
     RGB.
@@ -84,7 +134,7 @@ def label_file(job: tuple[Path, Path]) -> tuple[Path, int, int]:
     source, target = job
     if target.exists():
         return source, 0, 0
-    labels = [label_frame(np.ascontiguousarray(frame)) for frame in read_frames(source)]
+    labels = label_clip(read_frames(source))
     points = np.stack([p for p, _ in labels])
     partial = target.with_suffix(".part.npz")
     np.savez(partial, points=points, blendshapes=np.stack([c for _, c in labels]))

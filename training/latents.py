@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from engine.model.autoencoder import Autoencoder
-from training import checkpoint
 from training.autoencoder import crop_shards, read_shard
+from training.loop import refuse
+from training.networks import MisfitError, restore
+from training.preset import PresetError, load_preset
 from training.splits import refuse_held_out
 
 M_MMAP_THRESHOLD = -3  # of malloc.h
@@ -51,6 +53,10 @@ class Tracks:
             torch.from_numpy(latents), stored["clips"].tolist(), torch.from_numpy(stored["starts"])
         )
 
+    def part(self, first: int, last: int) -> Tracks:
+        """Clips first .. last - 1."""
+        return Tracks(self.latents[first:last], self.clips[first:last], self.starts[first:last])
+
 
 def large_blocks_apart() -> None:
     """Let glibc map every block above a megabyte by itself. Shards read and freed among small
@@ -68,13 +74,19 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--autoencoder", type=Path, required=True)
+    parser.add_argument("--preset", default="tiny", help="tiny, base, or a .toml file")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     large_blocks_apart()
-    model = Autoencoder().to(memory_format=torch.channels_last).eval()
-    model.load_state_dict(checkpoint.load(args.autoencoder).weights)
+    try:
+        preset = load_preset(args.preset)
+        model = Autoencoder(preset.autoencoder)
+        restore(model, args.autoencoder, partial=True)
+    except (PresetError, MisfitError, OSError) as error:
+        refuse(parser, error)
+    model = model.to(memory_format=torch.channels_last).eval()
     for kind in args.kinds:
         shards = [
             p for p in crop_shards(args.data) if p.parent.name == kind and ".part" not in p.name
@@ -88,6 +100,9 @@ def main(argv: list[str] | None = None) -> int:
             count = _frames_used(kind)
             if frames.shape[1] < count:
                 continue
+            if frames.shape[2] != model.config.crop_px:
+                side = model.config.crop_px
+                refuse(parser, f"{shard} holds crops of {frames.shape[2]} px, not of {side} px")
             frames = frames[:, :count]
             flat = encode(model, frames.reshape(-1, *frames.shape[2:]))
             latents.append(flat.reshape(*frames.shape[:2], *flat.shape[1:]))

@@ -1,5 +1,5 @@
-"""The loop that teacher and distillation share: schedule, averaged gradients, EMA, progress,
-checkpoints.
+"""What training stages share: options, the start of a worker, and the loop with its schedule,
+averaged gradients, EMA, progress, curves and checkpoints.
 """
 
 from __future__ import annotations
@@ -8,14 +8,19 @@ import argparse
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 from torch import nn
 
 from training import checkpoint
-from training.parallel import agreed, average_gradients
+from training.curve import Curve
+from training.parallel import agreed, average_gradients, share_weights
+from training.preset import DEVICES, PresetError, load_preset
+from training.settings import Stage, Stages
 
 WARM_UP = 200  # steps
 SAVE_EVERY = 400
@@ -34,11 +39,13 @@ class Loop:
         self.model, self.rank, self.args = model, rank, args
         self.step = 0
         self._start, self._facts = start, facts
+        share_weights(model)
         self._ema = checkpoint.Ema(model)
         self._optimiser = torch.optim.AdamW(
             model.parameters(), args.rate, betas=(0.9, 0.98), weight_decay=0.02, fused=True
         )
         self._shown: deque[dict[str, float]] = deque(maxlen=SHOW_EVERY)
+        self._curve = Curve(args.run, start)
 
     def __iter__(self) -> Iterator[int]:
         self._begin = time.monotonic()
@@ -47,6 +54,8 @@ class Loop:
             for group in self._optimiser.param_groups:
                 group["lr"] = self.args.rate * rate + 2e-6
             yield self.step
+        if self.step % SHOW_EVERY:
+            self._show()
         self._save()
 
     def _done(self) -> float:
@@ -63,26 +72,78 @@ class Loop:
         self._ema.update(self.model)
         self.step += 1
         self._shown.append(shown)
-        if self.step % SHOW_EVERY == 0 and self.rank == 0:
-            means = {k: np.mean([s[k] for s in self._shown if k in s]) for k in shown}
-            figures = "  ".join(f"{k} {v:.4f}" for k, v in means.items())
-            spent = time.monotonic() - self._begin
-            print(f"{self._start + self.step}  {spent:.0f} s  {figures}", flush=True)
+        if self.step % SHOW_EVERY == 0:
+            self._show()
         if self.step % SAVE_EVERY == 0:
             self._save()
+
+    def _show(self) -> None:
+        if self.rank:
+            return
+        means = {k: float(np.mean([s[k] for s in self._shown])) for k in self._shown[-1]}
+        self._shown.clear()
+        figures = "  ".join(f"{k} {v:.4f}" for k, v in means.items())
+        step, spent = self._start + self.step, time.monotonic() - self._begin
+        print(f"{step}  {spent:.0f} s  {figures}", flush=True)
+        self._curve.add(step, means)
 
     def _save(self) -> None:
         if self.rank == 0:
             step = self._start + self.step
             checkpoint.save(self.args.run, self._ema.model, step, **self._facts)
+            self._curve.save()
 
 
-def add_options(parser: argparse.ArgumentParser, *, minutes: float, rate: float, seed: int) -> None:
-    """What every run of the loop takes."""
-    parser.add_argument("--minutes", type=float, default=minutes)
-    parser.add_argument("--steps", type=int, default=0, help="stop after so many steps instead")
-    parser.add_argument("--batch", type=int, default=16, help="windows a worker and step")
-    parser.add_argument("--workers", type=int, default=2, help="processes that share the batch")
-    parser.add_argument("--threads", type=int, default=1, help="of each worker")
-    parser.add_argument("--rate", type=float, default=rate)
-    parser.add_argument("--seed", type=int, default=seed)
+def add_options(parser: argparse.ArgumentParser, stage: str) -> None:
+    """--data, --run, --preset, --device, and every setting of the stage (`training.settings`)."""
+    parser.add_argument("--data", type=Path, required=True, help="folder with the training data")
+    parser.add_argument("--run", type=Path, required=True, help="checkpoint to write or go on from")
+    parser.add_argument("--preset", default="tiny", help="tiny, base, or a .toml file")
+    parser.add_argument("--device", choices=DEVICES, help="default: the preset's")
+    for setting in _settings(stage):
+        flag = "--" + setting.name.replace("_", "-")
+        kind = type(setting.default)
+        parser.add_argument(flag, type=kind, help=setting.metadata.get("help"))
+
+
+def read_options(
+    parser: argparse.ArgumentParser, stage: str, argv: list[str] | None
+) -> argparse.Namespace:
+    """What the command line does not say, the preset does; `args.preset` is the loaded preset.
+
+    Bad input ends the command: one line, exit code 2.
+    """
+    args = parser.parse_args(argv)
+    try:
+        args.preset = load_preset(args.preset)
+    except PresetError as error:
+        refuse(parser, error)
+    told = getattr(args.preset.train, stage)
+    for setting in _settings(stage):
+        if getattr(args, setting.name) is None:
+            setattr(args, setting.name, getattr(told, setting.name))
+    args.device = args.device or args.preset.device
+    if args.device == "cuda" and not torch.cuda.is_available():
+        refuse(parser, "no CUDA device here (torch.cuda.is_available() is false): --device cpu")
+    if args.device == "cuda" and getattr(args, "workers", 1) > 1:
+        refuse(parser, "one worker trains on cuda: --workers 1")
+    return args
+
+
+def refuse(parser: argparse.ArgumentParser, error: Exception | str) -> NoReturn:
+    """End the command with one line and exit code 2."""
+    parser.exit(2, f"{parser.prog}: {error}\n")
+
+
+def _settings(stage: str) -> tuple[Field[Any], ...]:
+    settings: Stage = getattr(Stages(), stage)
+    return fields(settings)
+
+
+def begin(rank: int, args: argparse.Namespace) -> None:
+    """The start of a worker: its seed, its threads, its device."""
+    torch.manual_seed(args.seed * 100 + rank)
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    if args.device != "cpu":
+        torch.set_default_device(args.device)

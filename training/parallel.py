@@ -39,6 +39,13 @@ def run_workers(work: Work, count: int, args: argparse.Namespace) -> None:
     torch.multiprocessing.spawn(_worker, (work, count, port, args), nprocs=count)
 
 
+def share_weights(model: nn.Module) -> None:
+    """Give every worker the weights of worker 0: averaged gradients keep equal only what is."""
+    if dist.is_initialized():
+        for tensor in model.state_dict().values():
+            dist.broadcast(tensor, 0)
+
+
 def average_gradients(model: nn.Module) -> None:
     """Replace every gradient by its mean over the workers."""
     if not dist.is_initialized():

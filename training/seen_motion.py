@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Rgb = NDArray[np.uint8]
 Field = NDArray[np.float32]
-FIELD = 64  # side of the net's field
+FIELD = 64  # side of tiny's field
 SMOOTH_PX = 2.5  # of the flow: skin moves as a whole
 UNEXPLAINED = (5.0, 16.0)  # grey levels above a clip's noise: below all is kept, above nothing
 
@@ -27,9 +27,9 @@ def _grey(picture: Rgb) -> Rgb:
     return cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (0, 0), 0.8)
 
 
-def seen_motion(target: Rgb, source: Rgb) -> tuple[Field, Field]:
-    """Crops uint8 (S, S, 3) -> motion (2, FIELD, FIELD), crop units, from the target's pixels to
-    where the source shows them, and kept (FIELD, FIELD), 0 where it does not.
+def seen_motion(target: Rgb, source: Rgb, side: int = FIELD) -> tuple[Field, Field]:
+    """Crops uint8 (S, S, 3) -> motion (2, side, side), crop units, from the target's pixels to
+    where the source shows them, and kept (side, side), 0 where it does not.
     """
     size = target.shape[0]
     flow = _flow_method().calc(_grey(target), _grey(source), None)
@@ -46,6 +46,6 @@ def seen_motion(target: Rgb, source: Rgb) -> tuple[Field, Field]:
     error = cv2.GaussianBlur(error, (0, 0), 1.2)
     low, high = UNEXPLAINED
     share = np.clip((error - 1.3 * np.median(error) - low) / (high - low), 0, 1)
-    kept = cv2.resize(1 - share, (FIELD, FIELD), interpolation=cv2.INTER_AREA)
-    motion = cv2.resize(flow / size, (FIELD, FIELD), interpolation=cv2.INTER_AREA)
+    kept = cv2.resize(1 - share, (side, side), interpolation=cv2.INTER_AREA)
+    motion = cv2.resize(flow / size, (side, side), interpolation=cv2.INTER_AREA)
     return motion.transpose(2, 0, 1).astype(np.float32), kept.astype(np.float32)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,15 +20,18 @@ from engine.audio import (
     COLUMNS_PER_FRAME,
     FUTURE,
     MEL_COLUMNS,
-    N_MELS,
     PAST,
     SILENCE_LEVEL,
     frame_column,
 )
 from engine.model.audio_encoder import AudioEncoder
 from training import checkpoint
+from training.curve import Curve
 from training.lip_pose import PoseBasis
+from training.loop import add_options, begin, read_options, refuse
+from training.networks import MisfitError, restore
 from training.splits import data_dir, held_out
+from training.voice_table import VoiceTable
 from training.voices import vary
 
 GAP_SHARE = 0.3  # of the lips' gap in the loss
@@ -50,7 +52,7 @@ def heard_mask(age: Tensor, jitter: Tensor | None = None) -> Tensor:
     arrival has it.
     """
     horizon = PAST + COLUMNS_PER_FRAME * age + (0 if jitter is None else jitter)
-    return (torch.arange(MEL_COLUMNS)[None] <= horizon[:, None]).float()
+    return (torch.arange(MEL_COLUMNS, device=age.device)[None] <= horizon[:, None]).float()
 
 
 @dataclass(frozen=True)
@@ -81,52 +83,6 @@ class SoundTable:
             torch.from_numpy(np.concatenate(openings)),
             first,
         )
-
-
-@dataclass(frozen=True)
-class VoiceTable:
-    """Frames of many recordings, their windows cut when drawn: mel columns (C, 80) float16, the
-    column at which each frame's window starts (F,), poses (F, P), and how much a frame counts (F,).
-    """
-
-    columns: Tensor
-    first: Tensor
-    pose: Tensor
-    weight: Tensor
-
-    @classmethod
-    def read(cls, path: Path, names: list[str] | None = None) -> VoiceTable:
-        """`names`, or all recordings of the file; frames without a weight count once."""
-        stored = np.load(path)
-        chosen = [n for n in names or _recordings(stored) if f"pose/{n}" in stored]
-        gap = np.full((PAST + FUTURE, N_MELS), SILENCE_LEVEL, np.float16)
-        parts, firsts, poses, weights, at = [gap], [], [], [], len(gap)
-        for name in chosen:
-            mel, pose = stored[f"mel/{name}"].astype(np.float16).T, stored[f"pose/{name}"]
-            count = len(pose)
-            firsts.append(at + frame_column(0) - PAST + COLUMNS_PER_FRAME * np.arange(count))
-            poses.append(pose.astype(np.float32))
-            key = f"weight/{name}"
-            weights.append(stored[key] if key in stored else np.ones(count, np.float16))
-            parts += [mel, gap]
-            at += len(mel) + len(gap)
-        return cls(
-            torch.from_numpy(np.concatenate(parts)),
-            torch.from_numpy(np.concatenate(firsts)),
-            torch.from_numpy(np.concatenate(poses)),
-            torch.from_numpy(np.concatenate(weights).astype(np.float32)),
-        )
-
-    def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Windows (N, 80, 32) float32, poses (N, P) and weights (N,) of random frames."""
-        pick = torch.randint(len(self.first), (count,))
-        at = self.first[pick][:, None] + torch.arange(MEL_COLUMNS)
-        mel = self.columns[at].float().transpose(1, 2).contiguous()
-        return mel, self.pose[pick], self.weight[pick]
-
-
-def _recordings(stored: Mapping[str, np.ndarray]) -> list[str]:
-    return [key.removeprefix("pose/") for key in stored if key.startswith("pose/")]
 
 
 def gap_direction(basis: PoseBasis) -> Tensor:
@@ -160,10 +116,11 @@ def opening_correlation(
     """
     was_training = model.training
     model.eval()
-    heard = heard_mask(torch.tensor([age])).expand(len(table.mel), -1)
+    where = model.unheard.device
+    heard = heard_mask(torch.tensor([age], device=where)).expand(len(table.mel), -1)
     pose = torch.cat(
         [
-            model(m.float(), h)[1]
+            model(m.float().to(where), h)[1].cpu()
             for m, h in zip(table.mel.split(512), heard.split(512), strict=True)
         ]
     )
@@ -177,52 +134,55 @@ def opening_correlation(
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--speech", type=Path, help="speech.npz: voices beside GRID's")
+    add_options(parser, "sound")
+    parser.add_argument(
+        "--speech", type=Path, nargs="+", help="files of `speech`, beside GRID; equal shares"
+    )
     parser.add_argument("--grid-share", type=float, default=0.3, help="of a batch, beside --speech")
     parser.add_argument("--start", type=Path, help="checkpoint to go on from")
-    parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--steps", type=int, default=0)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args(argv)
-    torch.manual_seed(0)
-    torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)
+    parser.add_argument("--bf16", action="store_true", help="faster where the CPU has AVX512-BF16")
+    args = read_options(parser, "sound", argv)
+    begin(0, args)
     tables = [(VoiceTable.read(args.data / "sound.npz", grid_names("train")), 1.0, 0.7)]
     if args.speech:
-        tables = [
-            (tables[0][0], args.grid_share, 0.7),
-            (VoiceTable.read(args.speech), 1 - args.grid_share, 0.3),
-        ]
+        each = (1 - args.grid_share) / len(args.speech)
+        tables = [(tables[0][0], args.grid_share, 0.7)]
+        tables += [(VoiceTable.read(path), each, 0.3) for path in args.speech]
     held = SoundTable.read(args.data / "sound.npz", grid_names("held_out"))
     basis = PoseBasis.load(args.data / "pose_basis.npz")
-    gap = gap_direction(basis)
-    model = AudioEncoder()
-    if args.start:
-        model.load_state_dict(checkpoint.load(args.start).weights)
+    gap = gap_direction(basis).to(args.device)
+    model = AudioEncoder(args.preset.audio)
+    try:
+        if args.start:
+            restore(model, args.start)
+    except (MisfitError, OSError) as error:
+        refuse(parser, error)
+    model, curve = model.to(args.device), Curve(args.run)
     ema = checkpoint.Ema(model)
     optimiser = torch.optim.AdamW(
         model.parameters(), args.rate, betas=(0.9, 0.98), weight_decay=0.05
     )
-    begin, step, recent = time.monotonic(), 0, []
+    began, step, recent = time.monotonic(), 0, []
     while True:
-        done = step / args.steps if args.steps else (time.monotonic() - begin) / (60 * args.minutes)
+        done = step / args.steps if args.steps else (time.monotonic() - began) / (60 * args.minutes)
         if done >= 1:
             break
         for group in optimiser.param_groups:
             group["lr"] = args.rate * min(1.0, (step + 1) / 100) * (1 - done) + 1e-6
-        drawn = [
-            (vary_some(mel, varied), pose, weight)
-            for table, share, varied in tables
-            for mel, pose, weight in [table.draw(round(args.batch * share))]
-        ]
-        mel, truth, weight = (torch.cat(parts) for parts in zip(*drawn, strict=True))
+        with torch.device("cpu"):
+            drawn = [
+                (vary_some(mel, varied), pose, weight)
+                for table, share, varied in tables
+                for mel, pose, weight in [table.draw(round(args.batch * share))]
+            ]
+        mel, truth, weight = (
+            torch.cat(parts).to(args.device) for parts in zip(*drawn, strict=True)
+        )
         age = torch.randint(0, FUTURE // COLUMNS_PER_FRAME + 1, (len(mel),))
         heard = heard_mask(age, torch.randint(-2, 2, (len(mel),)))
-        loss = pose_loss(model(mel, heard)[1], truth, weight, gap)
+        with torch.autocast(args.device, torch.bfloat16, enabled=args.bf16):
+            pose = model(mel, heard)[1]
+        loss = pose_loss(pose.float(), truth, weight, gap)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -233,11 +193,13 @@ def main(argv: list[str] | None = None) -> int:
         if step % 500 == 0:
             r = [opening_correlation(ema.model, held, basis, age)[0] for age in (0, 2)]
             print(
-                f"{step} {time.monotonic() - begin:.0f}s loss {np.mean(recent[-500:]):.4f} "
+                f"{step} {time.monotonic() - began:.0f}s loss {np.mean(recent[-500:]):.4f} "
                 f"held-out opening r {r[0]:.3f} (no future) {r[1]:.3f} (80 ms)",
                 flush=True,
             )
+            curve.add(step, {"loss": float(np.mean(recent[-500:])), "r": r[0], "r, 80 ms": r[1]})
             checkpoint.save(args.run, ema.model, step)
+    curve.save()
     checkpoint.save(args.run, ema.model, step)
     return 0
 

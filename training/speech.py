@@ -11,6 +11,7 @@ import argparse
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from training.sentences import LANGUAGES, sentence
 from training.sound import grid_names
 from training.splits import data_dir, refuse_held_out
 from training.spoken import Spoken, say_espeak, say_flite
+from training.transcripts import LJSPEECH, OTHERS
 
 RATE = 16_000
 SPREAD = 0.5  # see Articulation.forward
@@ -135,6 +137,10 @@ def transcribed() -> Iterator[tuple[Path, str]]:
     for line in (audio / "ljspeech" / "metadata.csv").read_text().splitlines():
         name, _, words = line.split("|")
         yield audio / "ljspeech" / f"{name}.wav", words
+    for name, words in LJSPEECH.items():
+        yield audio / "ljspeech" / f"{name}.wav", words
+    for path_in_audio, words in OTHERS.items():
+        yield audio / path_in_audio, words
     for path in sorted((audio / "pocketsphinx_librivox").glob("*.txt")):
         yield path.with_suffix(".wav"), path.read_text()
 
@@ -153,8 +159,11 @@ def real_speech() -> list[Spoken]:
     return found
 
 
-def draw(voices: Voices, args: argparse.Namespace) -> Iterator[tuple[str, Utterance]]:
-    rng = voices.rng
+Drawn = Iterator[tuple[str, Utterance]]
+
+
+def filmed(voices: Voices, args: argparse.Namespace) -> Drawn:
+    """GRID's training sentences, each in `turns` other voices."""
     stored, table = np.load(args.data / "sound.npz"), read_phonemes(args.phonemes)
     names = [n for n in grid_names("train") if n in table and f"pose/{n}" in stored.files]
     folder = data_dir() / "grid_s1"
@@ -163,21 +172,37 @@ def draw(voices: Voices, args: argparse.Namespace) -> Iterator[tuple[str, Uttera
         for name in names:
             pcm = read_pcm(folder / f"{name}.flac")
             yield f"grid{turn}_{name}", voices.filmed(pcm, stored[f"pose/{name}"], table[name])
+
+
+def many_languages(voices: Voices, args: argparse.Namespace) -> Drawn:
+    """espeak-ng: every language and accent in turn, voices at random."""
+    rng = voices.rng
     for k in range(args.sentences):
         language = LANGUAGES[k % len(LANGUAGES)]
         variant = str(rng.choice(VARIANTS))
         manner = [int(rng.normal(165, 25)), int(rng.integers(15, 90)), int(rng.integers(20, 80))]
         said = say_espeak(sentence(language, rng), language, variant, False, *manner)
         yield f"{language}_{variant}_{k}", voices.spoken(said)
-    for k in range(args.sentences // 10):
+
+
+def natural(voices: Voices, args: argparse.Namespace) -> Drawn:
+    """flite's voices, which recordings were cut for, and recordings themselves."""
+    rng = voices.rng
+    for k in range(args.sentences // 3):
         voice = FLITE[k % len(FLITE)]
         said = say_flite(sentence("en-us", rng), voice, False, float(rng.uniform(0.85, 1.25)))
         yield f"flite_{voice}_{k}", voices.spoken(said)
     for said in real_speech():
         for turn in range(4 * args.turns):
             yield f"real{turn}_{said.voice}", voices.spoken(said)
+
+
+def still(voices: Voices, args: argparse.Namespace) -> Drawn:
     for k in range(args.sentences // 6):
-        yield f"still_{k}", voices.no_speech(float(rng.uniform(2, 5)))
+        yield f"still_{k}", voices.no_speech(float(voices.rng.uniform(2, 5)))
+
+
+KINDS = {"filmed": filmed, "languages": many_languages, "natural": natural, "still": still}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -188,13 +213,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="speech.npz")
     parser.add_argument("--sentences", type=int, default=1500, help="of espeak-ng")
     parser.add_argument("--turns", type=int, default=2, help="other voices for each GRID sentence")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     articulation = Articulation()
     articulation.load_state_dict(checkpoint.load(args.articulation).weights)
     tables: dict[str, NDArray] = {}
     begin, seconds = time.monotonic(), 0.0
-    for k, (name, said) in enumerate(draw(Voices(articulation, args.seed), args), 1):
+    voices = Voices(articulation, args.seed)
+    drawn = chain.from_iterable(KINDS[kind](voices, args) for kind in args.kinds)
+    for k, (name, said) in enumerate(drawn, 1):
         tables[f"mel/{name}"] = mel_of(said.pcm).astype(np.float16)
         tables[f"pose/{name}"] = said.pose.astype(np.float32)
         tables[f"weight/{name}"] = said.weight.astype(np.float16)

@@ -44,6 +44,11 @@ def judged_names(kind: str) -> list[str]:
     return list(_split()[kind]["test"])
 
 
+def validation_names(kind: str) -> list[str]:
+    """Names of the validation part of `kind`, in the file's order."""
+    return list(_split()[kind]["validation"])
+
+
 def refuse_held_out(paths: list[Path]) -> None:
     """Raise HeldOutError if any path is data that training must not see."""
     clips, portraits = held_out("grid_s1"), held_out("portraits")

@@ -92,8 +92,12 @@ def _peak(curve: Track) -> tuple[int, float, float]:
     return best - middle, exact - middle, float(curve[best] - np.median(curve))
 
 
+def _deviation(track: Track) -> float:
+    return 0.0 if np.isnan(track).all() else float(np.nanstd(track))
+
+
 def _leak(judged: list[Judged]) -> float:
-    moving = [j for j in judged if np.nanstd(j.source) > STILL * np.nanstd(j.truth)]
+    moving = [j for j in judged if _deviation(j.source) > STILL * _deviation(j.truth)]
     if not moving:
         return float("nan")
     o = np.concatenate([spoken_part(j) for j in moving])

@@ -16,14 +16,16 @@ from torch import Tensor
 from engine.face.align import MOUTH_CENTRE
 from engine.model.audio_encoder import AudioEncoder
 from engine.model.dit import Denoiser
-from training import checkpoint
 from training.critic import LatentSharpness
 from training.latents import KINDS, Tracks
-from training.loop import Loop, add_options
+from training.loop import Loop, add_options, begin, read_options, refuse
 from training.losses import backward, latent_weight
+from training.networks import MisfitError, check, load_audio, restore
 from training.parallel import run_workers
+from training.queue_windows import QueueSampler
 from training.sound import SoundTable, grid_names
-from training.windows import QueueSampler, Window, WindowConfig
+from training.window_config import WindowConfig
+from training.windows import Window
 
 
 def load_tracks(data: Path) -> dict[str, Tracks]:
@@ -39,8 +41,9 @@ class Conditioning:
         self.audio = audio.eval().requires_grad_(False)
         self.config = config
 
-    def tokens(self, model: Denoiser, window: Window) -> Tensor:
-        """(B, L, 1 + K, width)."""
+    @torch.no_grad()
+    def heard(self, window: Window) -> tuple[Tensor, Tensor]:
+        """Sound features (B L, K, W) and the pose that is told, (B L, P)."""
         sound, heard_pose = self.audio(window.mel, window.heard)
         batch, slots = window.level.shape
         true = (torch.rand(batch) < self.config.true_pose).repeat_interleave(slots)[:, None]
@@ -48,9 +51,12 @@ class Conditioning:
             window.pose
             + 0.05 * torch.randn(batch, 1, window.pose.shape[1]).repeat_interleave(slots, 0)[:, 0]
         )
-        pose = torch.where(true, noisy, heard_pose)
+        return sound, torch.where(true, noisy, heard_pose)
+
+    def tokens(self, model: Denoiser, window: Window, sound: Tensor, pose: Tensor) -> Tensor:
+        """(B, L, 1 + K, width)."""
         tokens = model.conditioner(sound, pose, window.keep_sound, window.keep_pose)
-        return tokens.unflatten(0, (batch, slots))
+        return tokens.unflatten(0, window.level.shape)
 
     def null_tokens(self, model: Denoiser, window: Window) -> Tensor:
         """The unconditional branch: sound and pose both absent, the source kept."""
@@ -66,58 +72,50 @@ def jittered_mouth(batch: int) -> Tensor:
     return torch.tensor(MOUTH_CENTRE)[None] + 0.03 * torch.randn(batch, 2)
 
 
-def load_audio(path: Path) -> AudioEncoder:
-    audio = AudioEncoder()
-    audio.load_state_dict(checkpoint.load(path).weights)
-    return audio
-
-
 def train(rank: int, args: argparse.Namespace) -> None:
     """One worker of `args.workers`; worker 0 writes the checkpoints."""
-    torch.manual_seed(args.seed * 100 + rank)
-    torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)
-    config = WindowConfig()
+    learn(rank, args, load_tracks(args.data), Denoiser(args.preset.denoiser))
+
+
+def learn(rank: int, args: argparse.Namespace, tracks: dict[str, Tracks], model: Denoiser) -> None:
+    """Train `model` on `tracks`, from `args.run` where that exists."""
+    begin(rank, args)
+    config, seed = args.preset.windows, args.seed * 100 + rank
     table = SoundTable.read(args.data / "sound.npz", grid_names("train"))
-    seed = args.seed * 100 + rank
-    sampler = QueueSampler(load_tracks(args.data), table, config, seed, streams=args.batch)
-    conditioning = Conditioning(load_audio(args.audio), config)
-    model, start = Denoiser(), 0
-    if args.run.exists():
-        stored = checkpoint.load(args.run)
-        model.load_state_dict(stored.weights)
-        start = stored.step
+    sampler = QueueSampler(tracks, table, config, seed, streams=args.batch)
+    conditioning = Conditioning(load_audio(args.audio).to(args.device), config)
+    start = restore(model, args.run).step if args.run.exists() else 0
+    model = model.to(args.device)
     weight = latent_weight(model.config.grid)
     sharp = LatentSharpness(model.config, args.sharpness) if args.sharpness else None
-    loop = Loop(model, rank, args, start)
-    for _ in loop:
-        queue = torch.rand(1).item() < args.queue_share
-        window = sampler.draw_queue() if queue else sampler.draw(args.batch)
-        with torch.autocast("cpu", torch.bfloat16):
+    for _ in (loop := Loop(model, rank, args, start)):
+        queue = sampler.on_queue(args.queue_share)
+        window = sampler.window(queue, args.batch, args.device)
+        sound, pose = conditioning.heard(window)
+        with torch.autocast(args.device, torch.bfloat16):
             estimate = model(
                 window.x,
                 window.source,
                 window.level,
-                conditioning.tokens(model, window),
+                conditioning.tokens(model, window, sound, pose),
                 torch.zeros(len(window.level)),
                 jittered_mouth(len(window.level)),
             ).float()
         if queue:
-            sampler.advance(estimate.detach())
+            sampler.advance(estimate)
         loop.update(backward(estimate, window.target, weight, sharp, window.source, window.pose))
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--audio", type=Path, required=True)
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--queue-share", type=float, default=0.3, help="steps on the own queue")
-    parser.add_argument(
-        "--sharpness", type=float, default=0.0, help="gradient of the critic beside the error's"
-    )
-    add_options(parser, minutes=60, rate=8e-4, seed=0)
-    args = parser.parse_args(argv)
+    add_options(parser, "teacher")
+    parser.add_argument("--audio", type=Path, required=True, help="the audio encoder")
+    args = read_options(parser, "teacher", argv)
+    try:
+        check(Denoiser(args.preset.denoiser), run=args.run)
+        check(AudioEncoder(args.preset.audio), args.audio)
+    except (MisfitError, OSError) as error:
+        refuse(parser, error)
     run_workers(train, args.workers, args)
     return 0
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from engine.audio import SAMPLES_PER_FRAME, mel_of
 from engine.model.audio_encoder import AudioEncoder
 from training import checkpoint
+from training.degrade import NOISES, level
 from training.grid import read_pcm
 from training.lip_pose import PoseBasis, opening
 from training.phoneme_report import (
@@ -118,15 +119,11 @@ def others_r(hear: Hearing, speakers: list[OtherSpeaker]) -> tuple[float, list[f
 
 
 def no_speech(seconds: float = 6.0) -> dict[str, NDArray[np.int16]]:
-    """Seeded silence and noise; breath, laughter and whisper are real (audio/mfa; tests only)."""
-    rng = np.random.default_rng(7)
-    count = int(seconds * 16_000)
-    found = {
-        "digital silence": np.zeros(count, np.int16),
-        "room noise": (100 * rng.standard_normal(count)).astype(np.int16),
-    }
-    for name in ("mfa_breaths", "mfa_laughter"):
-        found[name] = read_pcm(data_dir() / "audio" / "mfa" / f"{name}.flac")
+    """Silence, and rooms, music, breath and knocks at 20 dB under a usual voice; seeded."""
+    count, rng = int(seconds * 16_000), np.random.default_rng(7)
+    found = {"silence": np.zeros(count, np.int16)}
+    for make in NOISES:
+        found[make.__name__] = (32767 * level(make(count, rng), -40)).astype(np.int16)
     return found
 
 

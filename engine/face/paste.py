@@ -1,7 +1,9 @@
 """Pastes the re-synced mouth back at the frame's own resolution.
 
 The frame's own pixels move as the motion net says: lips, beard and skin stay as sharp as the camera
-made them. Decoded pixels show only where the source has none, as in a mouth that was closed.
+made them. Decoded pixels show only where the source has none, as in a mouth that was closed. The
+decoded edit also has the last word on everything coarse: where what is shown differs from it by
+more than detail, the difference is added, so that a motion that falls short opens no mouth too far.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ RADII = (0.40, 0.38)
 SOFTNESS = 0.22  # share of the radius over which the edit fades out
 STILL = (0.0008, 0.0024)  # motion below the first, crop units, is none; above the second whole
 SHOWN = (0.02, 0.10)  # the same for the share of decoded pixels
+COARSE = 1 / 128  # sigma that parts coarse from detail, crop units
+CORRECTED = (2.0, 6.0)  # grey levels by which the coarse part is off: below the first it stays
+WRONG = (10.0, 25.0)  # the same: above the second the moved source is wrong, and not shown at all
 
 
 @lru_cache(4)
@@ -64,8 +69,8 @@ def match_colour(edit: Field, source: Rgb) -> Field:
     return edit + cv2.resize(slow, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
-def _fields(motion: Field, kept: Field, transform: Similarity, alpha: float) -> Field:
-    """(s, s, 3): motion in frame pixels, x and y, and the share of decoded pixels; both faded out
+def _fields(motion: Field, kept: Field, alpha: float) -> Field:
+    """(s, s, 3): motion in crop units, x and y, and the share of decoded pixels; both faded out
     towards the region's edge.
     """
     shown = region(kept.shape[0]) * np.float32(alpha)
@@ -73,8 +78,32 @@ def _fields(motion: Field, kept: Field, transform: Similarity, alpha: float) -> 
     u, v = cv2.split(motion * (shown * smooth_step(length, STILL))[..., None])
     generated = 1 - kept
     generated = generated * shown * smooth_step(generated, SHOWN)
+    return cv2.merge([u, v, generated])
+
+
+def _in_frame(fields: Field, transform: Similarity) -> Field:
+    """The motion alone, (s, s, 2), in frame pixels."""
+    u, v, _ = cv2.split(fields)
     a, b = (np.float32(v / transform.scale**2) for v in (transform.a, transform.b))
-    return cv2.merge([a * u + b * v, a * v - b * u, generated])
+    return cv2.merge([a * u + b * v, a * v - b * u])
+
+
+def _drawn(crop: Rgb, edit: Field, fields: Field, alpha: float) -> tuple[Field, Field, Field]:
+    """What is added to the moved source, on the crop: decoded pixels by their share and the coarse
+    correction (S, S, 3); that share (S, S); and how much is corrected (S, S), grey levels.
+    """
+    size = crop.shape[0]
+    u, v, generated = cv2.split(cv2.resize(fields, (size, size), interpolation=cv2.INTER_LINEAR))
+    at = np.arange(size, dtype=np.float32)
+    moved = cv2.remap(crop, size * u + at, size * v + at[:, None], cv2.INTER_LINEAR)
+    off = cv2.GaussianBlur(edit - moved, (0, 0), COARSE * size)
+    red, green, blue = cv2.split(np.abs(off))
+    amount = cv2.max(cv2.max(red, green), blue)
+    shown = region(size) * np.float32(alpha)
+    share = cv2.max(generated, shown * smooth_step(amount, WRONG))
+    weight = (shown - share).clip(0) * smooth_step(amount, CORRECTED)
+    drawn = cv2.merge([share] * 3) * edit + cv2.merge([weight] * 3) * off
+    return drawn, share, amount * weight
 
 
 def _box(transform: Similarity, width: int, height: int) -> tuple[int, int, int, int]:
@@ -124,19 +153,20 @@ def paste(
         warped: Field = cv2.warpAffine(picture, inverse, size, flags=flags)
         return warped
 
-    fields = onto_frame(_fields(motion, kept, transform, alpha), cv2.INTER_LINEAR)
-    dx, dy, generated = cv2.split(fields)
-    changed = cv2.max(cv2.magnitude(dx, dy), generated)
+    fields = _fields(motion, kept, alpha)
+    drawn, share, corrected = _drawn(crop, match_colour(edit, crop), fields, alpha)
+    dx, dy = cv2.split(onto_frame(_in_frame(fields, transform), cv2.INTER_LINEAR))
+    amounts = cv2.merge([share, cv2.max(share, corrected / CORRECTED[1])])
+    generated, drawn_on = cv2.split(onto_frame(amounts, cv2.INTER_LINEAR))
+    changed = cv2.max(cv2.magnitude(dx, dy), drawn_on)
     _, changed = cv2.threshold(changed, 1 / 64, 0, cv2.THRESH_TOZERO)
     x = dx + np.arange(x0, x1, dtype=np.float32)
     y = dy + np.arange(y0, y1, dtype=np.float32)[:, None]
     moved = cv2.remap(frame, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     enlarging = transform.side_px > crop.shape[0]
-    pixels = onto_frame(
-        match_colour(edit, crop), cv2.INTER_CUBIC if enlarging else cv2.INTER_LINEAR
-    )
-    share = cv2.merge([generated] * 3)
-    blended = cv2.add(share * pixels, (1 - share) * moved, dtype=cv2.CV_8U)
+    pixels = onto_frame(drawn, cv2.INTER_CUBIC if enlarging else cv2.INTER_LINEAR)
+    left = cv2.merge([1 - generated] * 3)
+    blended = cv2.add(pixels, left * moved, dtype=cv2.CV_8U)
     below = out[y0:y1, x0:x1]
     out[y0:y1, x0:x1] = cv2.copyTo(blended, (changed > 0).view(np.uint8), below.copy())
     mask[y0:y1, x0:x1] = cv2.min(changed, 1.0)

@@ -7,7 +7,7 @@ symmetric int8 and parse in TensorRT.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ class AutoencoderConfig:
     encoder_widths: tuple[int, int, int] = (32, 64, 128)
     decoder_widths: tuple[int, int, int] = (32, 64, 128)
     decoder_blocks: tuple[int, int, int] = (1, 1, 2)
+    motion: MotionConfig = field(default_factory=MotionConfig)
 
     @property
     def factor(self) -> int:
@@ -97,7 +98,7 @@ class Autoencoder(nn.Module):
         self.config = config or AutoencoderConfig()
         self.encoder = Encoder(self.config)
         self.decoder = Decoder(self.config)
-        self.motion = MotionNet(MotionConfig(self.config.latent_channels))
+        self.motion = MotionNet(self.config.motion)
 
     def set_scale(self, latent_std: float) -> None:
         """Fix the latent's scale so that z has unit standard deviation."""

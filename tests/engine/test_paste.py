@@ -35,7 +35,10 @@ def pasted(
     alpha: float = 1.0,
 ) -> tuple[Rgb, np.ndarray]:
     crop = warp_crop(frame, transform, CROP)
-    edit = crop.astype(np.float32) if edit is None else edit
+    if edit is None:  # one that agrees with the motion
+        x, y = (cv2.resize(motion[..., k], (CROP, CROP)) * CROP for k in (0, 1))
+        at = np.arange(CROP, dtype=np.float32)
+        edit = cv2.remap(crop, x + at, y + at[:, None], cv2.INTER_LINEAR).astype(np.float32)
     return paste(frame, crop, edit, motion, kept, transform, alpha)
 
 
@@ -141,3 +144,19 @@ def test_region_fades_before_the_crop_ends() -> None:
     mask = region(128)
     assert mask[0].max() == mask[-1].max() == mask[:, 0].max() == 0
     assert mask[int(MOUTH_CENTRE[1] * 128), 64] == 1.0
+
+
+def test_where_motion_falls_short_the_decoded_edit_is_shown() -> None:
+    frame, transform = np.full((300, 300, 3), 125, np.uint8), turned(192, 0.0, 150, 150)
+    _, edit = filled_mouth(30.0)
+    out, mask = pasted(frame, transform, edit=edit)  # all kept, nothing moved
+    assert abs(int(out[168, 150, 0]) - 30) < 12
+    assert mask[168, 150] == 1
+
+
+def test_detail_that_the_edit_lacks_is_no_reason_to_show_it() -> None:
+    frame, transform = grain(), turned(192, 0.0, 150, 150)
+    soft = cv2.GaussianBlur(warp_crop(frame, transform, CROP), (0, 0), 3).astype(np.float32)
+    out, _ = pasted(frame, transform, edit=soft)
+    inside = (slice(140, 180), slice(130, 170))
+    assert out[inside].std() > 0.9 * frame[inside].std()

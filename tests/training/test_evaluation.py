@@ -81,6 +81,9 @@ def test_a_seam_and_flicker_are_seen_and_an_honest_edit_is_not() -> None:
     assert seen(honest, source).flicker_mouth > 5
     assert seen(honest, source).flicker_skin == 0
     assert seen(honest).outside == 0
+    blind = SurfaceMeter()
+    blind.add(source, honest, mask, None, True)
+    assert blind.figures().outside == 0
     spilt = honest.copy()
     spilt[2, 2] += 3
     assert seen(spilt).outside == 3

@@ -13,9 +13,10 @@ from training.phoneme_report import HELD_OUT_LANGUAGE, closure_rate  # noqa: E40
 from training.phonemes import VOWELS, Kind, Phoneme, kind_of  # noqa: E402
 from training.revoice import revoice  # noqa: E402
 from training.sentences import LANGUAGES, sentence  # noqa: E402
-from training.sound import SoundTable, VoiceTable, pose_loss  # noqa: E402
+from training.sound import SoundTable, pose_loss  # noqa: E402
 from training.speech import weights  # noqa: E402
 from training.voice_report import read_textgrid  # noqa: E402
+from training.voice_table import VoiceTable  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

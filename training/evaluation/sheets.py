@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from training.evaluation.clip import Clip
 from training.evaluation.figures import Judgement, number
-from training.evaluation.measure.shots import CLOSE_COUNT, REACH, close_up
+from training.evaluation.measure.shots import CLOSE_COUNT, close_up, mouth_square
 from training.evaluation.strips import BLACK, GREY, WHITE, Canvas, openings_strip, write
 from training.grid import read_frames
 from training.splits import data_dir
@@ -50,9 +50,7 @@ class TrueMouths:
 def _mouth(rgb: Rgb, points: NDArray[np.float32]) -> Rgb | None:
     if np.isnan(points).any():
         return None
-    eyes = float(np.linalg.norm(points[33] - points[263]))
-    centre = points[[13, 14, 61, 291]].mean(0) + np.array([0, 0.08 * eyes], np.float32)
-    return close_up(rgb, centre.astype(np.float32), REACH * eyes)
+    return close_up(rgb, *mouth_square(points))
 
 
 def write_sheets(

@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.audio import FPS
 from training.evaluation.figures import Judgement
+from training.phonemes import Kind
 from training.sync_figures import z_scored
 
 Rgb = NDArray[np.uint8]
@@ -50,7 +52,7 @@ class Canvas:
 
 def openings_strip(judgement: Judgement, width: int, height: int) -> Rgb:
     """Opening over time of the true mouth (black), of what is heard (blue) and of the output (red),
-    z-scored; the moments of the pictures are shaded.
+    z-scored; the moments of the pictures are shaded, p, b and m marked below.
     """
     clip, m = judgement
     count = len(m.output)
@@ -68,12 +70,19 @@ def openings_strip(judgement: Judgement, width: int, height: int) -> Rgb:
         x = round((segment.first - first) / count * width)
         cv2.line(canvas.pixels, (x, 0), (x, height), GREY, 1)
         canvas.text((x + 3, 11), segment.name, GREY, 0.35)
+    for phoneme in clip.phonemes:
+        if phoneme.kind is Kind.CLOSED:
+            x = round(((phoneme.start_s + phoneme.end_s) / 2 * FPS - first) / count * width)
+            cv2.line(canvas.pixels, (x, height - 12), (x, height), TRUE, 1)
+            canvas.text((x - 3, height - 15), phoneme.symbol, GREY, 0.35)
     tracks = ((m.heard, HEARD, 1), (m.truth, TRUE, 1), (m.output, OUTPUT, 2))
     for track, colour, thickness in tracks:
         canvas.line(z_scored(track)[shown], colour, thickness)
-    legend = (("true", TRUE), ("heard", HEARD), ("output", OUTPUT))
+    legend = [("heard", HEARD), ("output", OUTPUT)]
+    if not np.isnan(m.truth).all():
+        legend.insert(0, ("true", TRUE))
     for k, (name, colour) in enumerate(legend):
-        canvas.text((width - 150 + 46 * k, height - 6), name, colour, 0.35)
+        canvas.text((width - 150 + 46 * k, 11), name, colour, 0.35)
     return canvas.pixels
 
 

@@ -75,6 +75,13 @@ def close_up(rgb: Rgb, centre: NDArray[np.float32], side: float) -> Rgb:
     )
 
 
+def mouth_square(points: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+    """Centre and side of the close-up of a face (478, 2): nose to chin."""
+    eyes = float(np.linalg.norm(points[33] - points[263]))
+    centre = points[[13, 14, 61, 291]].mean(0) + np.array([0, 0.08 * eyes], np.float32)
+    return centre.astype(np.float32), REACH * eyes
+
+
 def _place(clip: Clip, source: int) -> tuple[NDArray[np.float32], float]:
     """Centre and side of the close-up of a source frame."""
     mouth = clip.source.picture.mouth
@@ -85,9 +92,7 @@ def _place(clip: Clip, source: int) -> tuple[NDArray[np.float32], float]:
     if np.isnan(points).any():
         height, width = clip.source.picture.frames.shape[1:3]
         return np.array([width / 2, height / 2], np.float32), float(min(height, width))
-    eyes = float(np.linalg.norm(points[33] - points[263]))
-    centre = points[[13, 14, 61, 291]].mean(0) + np.array([0, 0.08 * eyes], np.float32)
-    return centre.astype(np.float32), REACH * eyes
+    return mouth_square(points)
 
 
 def take_shots(clip: Clip, frames: Rgb, order: NDArray[np.int64]) -> Shots:

@@ -41,13 +41,13 @@ class SurfaceMeter:
         self._outside = 0
         self._mouth: list[float] = []
         self._skin: list[float] = []
-        self._last: NDArray[np.float32] | None = None
+        self._last: tuple[Box, NDArray[np.float32]] | None = None
 
     def add(
         self, source: Rgb, output: Rgb, mask: Mask | None, lips: Box | None, quiet: bool
     ) -> None:
-        """lips: box of the source's mouth; quiet: nothing has been heard for a while."""
-        if mask is None or lips is None or not mask.any():
+        """lips: box of the source's mouth, if known; quiet: nothing has been heard for a while."""
+        if mask is None or not mask.any():
             self._outside = max(self._outside, _largest(source, output))
             self._last = None
             return
@@ -61,17 +61,30 @@ class SurfaceMeter:
         if self._count % SEAM_EVERY == 0:
             self._gradients += _ring_gradients(part, before, after)
         self._count += 1
-        difference = output.astype(np.float32) - source
-        if self._last is not None:
-            change = np.abs(difference - self._last).mean(-1)
-            left, top, right, bottom = lips
+        difference = after.astype(np.float32) - before
+        if lips is not None and self._last is not None:
+            self._flicker(box, difference, part, lips, quiet)
+        self._last = (box, difference)
+
+    def _flicker(
+        self, box: Box, difference: NDArray[np.float32], mask: Mask, lips: Box, quiet: bool
+    ) -> None:
+        """Difference and mask are of `box` of the picture; only what the last box shares counts."""
+        assert self._last is not None
+        last_box, last = self._last
+        shared = _overlap(box, last_box)
+        if shared is None:
+            return
+        now, then = _part(difference, box, shared), _part(last, last_box, shared)
+        change = np.abs(now - then).mean(-1)
+        inner = _overlap(lips, shared)
+        beside = _part(mask, box, shared) > 0
+        if inner is not None:
             if quiet:
-                self._mouth.append(float(change[top:bottom, left:right].mean()))
-            beside = mask > 0
-            beside[top:bottom, left:right] = False
-            if beside.any():
-                self._skin.append(float(change[beside].mean()))
-        self._last = difference
+                self._mouth.append(float(_part(change, shared, inner).mean()))
+            _part(beside, shared, inner)[:] = False
+        if beside.any():
+            self._skin.append(float(change[beside].mean()))
 
     def figures(self) -> Surface:
         source, output = self._gradients
@@ -81,6 +94,18 @@ class SurfaceMeter:
             flicker_mouth=_mean(self._mouth),
             flicker_skin=_mean(self._skin),
         )
+
+
+def _overlap(a: Box, b: Box) -> Box | None:
+    left, top = max(a[0], b[0]), max(a[1], b[1])
+    right, bottom = min(a[2], b[2]), min(a[3], b[3])
+    return (left, top, right, bottom) if right > left and bottom > top else None
+
+
+def _part(field: NDArray, box: Box, part: Box) -> NDArray:
+    """The pixels of `part`, where `field` holds those of `box`."""
+    left, top = box[:2]
+    return field[part[1] - top : part[3] - top, part[0] - left : part[2] - left]
 
 
 def _mean(values: list[float]) -> float:

@@ -1,0 +1,67 @@
+"""Hours of voices in memory as mel columns, from which training draws windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.audio import (
+    COLUMNS_PER_FRAME,
+    FUTURE,
+    MEL_COLUMNS,
+    N_MELS,
+    PAST,
+    SILENCE_LEVEL,
+    frame_column,
+)
+
+
+@dataclass(frozen=True)
+class VoiceTable:
+    """Frames of many recordings, their windows cut when drawn: mel columns (C, 80) float16, the
+    column at which each frame's window starts (F,), poses (F, P), and how much a frame counts (F,).
+    """
+
+    columns: Tensor
+    first: Tensor
+    pose: Tensor
+    weight: Tensor
+
+    @classmethod
+    def read(cls, path: Path, names: list[str] | None = None) -> VoiceTable:
+        """`names`, or all recordings of the file; frames without a weight count once."""
+        stored = np.load(path)
+        chosen = [n for n in names or _recordings(stored) if f"pose/{n}" in stored]
+        gap = np.full((PAST + FUTURE, N_MELS), SILENCE_LEVEL, np.float16)
+        parts, firsts, poses, weights, at = [gap], [], [], [], len(gap)
+        for name in chosen:
+            mel, pose = stored[f"mel/{name}"].astype(np.float16).T, stored[f"pose/{name}"]
+            count = len(pose)
+            firsts.append(at + frame_column(0) - PAST + COLUMNS_PER_FRAME * np.arange(count))
+            poses.append(pose.astype(np.float32))
+            key = f"weight/{name}"
+            weights.append(stored[key] if key in stored else np.ones(count, np.float16))
+            parts += [mel, gap]
+            at += len(mel) + len(gap)
+        return cls(
+            torch.from_numpy(np.concatenate(parts)),
+            torch.from_numpy(np.concatenate(firsts)),
+            torch.from_numpy(np.concatenate(poses)),
+            torch.from_numpy(np.concatenate(weights).astype(np.float32)),
+        )
+
+    def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Windows (N, 80, 32) float32, poses (N, P) and weights (N,) of random frames."""
+        pick = torch.randint(len(self.first), (count,))
+        at = self.first[pick][:, None] + torch.arange(MEL_COLUMNS)
+        mel = self.columns[at].float().transpose(1, 2).contiguous()
+        return mel, self.pose[pick], self.weight[pick]
+
+
+def _recordings(stored: Mapping[str, np.ndarray]) -> list[str]:
+    return [key.removeprefix("pose/") for key in stored if key.startswith("pose/")]
