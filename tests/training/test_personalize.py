@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -170,10 +171,9 @@ class MouthPoseFace:
 
 
 def test_better_means_nearer_and_nothing_given_up() -> None:
-    before = Figures(10.0, 0.8, 1.0, 0.9, 0.8, 1.0)
-    assert is_better(before, Figures(9.5, 0.8, 1.0, 0.9, 0.8, 1.0))
+    before = Figures(10.0, 0.9, 0.8, 1.0, 0.0, 0.8, 1.0)
+    better = replace(before, error=9.5)
+    assert is_better(before, better)
     assert not is_better(before, before)
-    assert not is_better(before, Figures(9.5, 0.7, 1.0, 0.9, 0.8, 1.0))
-    assert not is_better(before, Figures(9.5, 0.8, 1.0, 0.7, 0.8, 1.0))
-    assert not is_better(before, Figures(9.5, 0.8, 1.0, 0.9, 0.7, 1.0))
-    assert not is_better(before, Figures(9.5, float("nan"), 1.0, 0.9, 0.8, 1.0))
+    for worse in ({"r": 0.7}, {"detail": 0.7}, {"voice_r": 0.7}, {"r": float("nan")}):
+        assert not is_better(before, replace(better, **worse))

@@ -1,8 +1,10 @@
 """Before and after, on the clip's last part, which no training saw.
 
-Each frame is given the lower face of another moment; the live queue must make the true one out of
-the sound (or, in a silent clip, out of the pose that is seen). And once more with a voice that is
-not the person's: an adapter that only follows its own voice would be of no use.
+Three times the live queue runs over it. Each frame is given the lower face of another moment, and
+the true one must come out. The frames as they are must follow the sound (in a silent clip the pose
+that is seen) of another moment: sources put together by hand are flawed, and training sees the same
+flaws. And they must follow a voice that is not the person's: an adapter that only knows its own
+voice would be of no use.
 """
 
 from __future__ import annotations
@@ -41,15 +43,17 @@ MOUTH_BOX = ((0.28, 0.85), (0.22, 0.78))  # rows and columns, crop units
 class Figures:
     """What the table shows.
 
-    error: grey levels by which the mouth differs from the true one. r, amplitude: of the opening,
-    against the truth. detail: fine detail in the mouth over the truth's. voice_r, voice_amplitude:
-    of the opening that another voice makes, against what is heard in it.
+    error, detail: grey levels by which the mouth differs from the true one, and its fine detail
+    over the true one's. r, amplitude: of the opening, against the moment that leads; leak: r with
+    the frame's own opening, less the truth's. voice_r, voice_amplitude: of the opening that another
+    voice makes, against what is heard in it.
     """
 
     error: float
+    detail: float
     r: float
     amplitude: float
-    detail: float
+    leak: float
     voice_r: float
     voice_amplitude: float
 
@@ -84,13 +88,17 @@ class Judge:
     def judge(self, denoiser: PersonalDenoiser | None) -> tuple[Figures, Rgb]:
         """Figures, and the frames that they were read from (H, VIEW, VIEW, 3)."""
         made = self._run(self.sources, self._own, denoiser)
+        later = len(self.views) // 2
+        led = self._run(self.views, np.roll(self._own, -later, 1), denoiser)
         spoken = self._run(self.views[: len(self._voice_heard)], self._voice, denoiser)
-        opened, other = self._openings(made), self._openings(spoken)
+        opened, other = self._openings(led), self._openings(spoken)
+        wanted = np.roll(self._truth, -later)
         figures = Figures(
             error=self._error(made),
-            r=_r(opened, self._truth),
-            amplitude=float(opened.std() / self._truth.std()),
             detail=self._detail(made) / self._detail(self.views),
+            r=_r(opened, wanted),
+            amplitude=float(opened.std() / wanted.std()),
+            leak=_r(opened, self._truth) - _r(wanted, self._truth),
             voice_r=_r(other, self._voice_heard),
             # Heard openings are in other units: over the amplitude that this person has.
             voice_amplitude=float(other.std() / self._truth.std()),
@@ -186,12 +194,13 @@ def is_better(before: Figures, after: Figures) -> bool:
 
 def table(before: Figures, after: Figures, still: float, silent: bool, seconds: float) -> str:
     """Markdown; one row a figure."""
-    led = "the pose that is seen" if silent else "their own sound"
+    led = "pose" if silent else "sound"
     rows = [
         ("mouth error, grey levels", "error", f"{still:.2f} untouched"),
-        (f"opening, r with the truth, led by {led}", "r", "1"),
-        ("its amplitude over the truth's", "amplitude", "1"),
         ("fine detail in the mouth over the truth's", "detail", "1"),
+        (f"another moment's {led}: r with its opening", "r", "1"),
+        ("its amplitude over that opening's", "amplitude", "1"),
+        ("its leak of the frame's own opening", "leak", "0"),
         ("another voice: r with what is heard", "voice_r", "1"),
         ("its amplitude over the truth's", "voice_amplitude", ""),
     ]
