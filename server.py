@@ -14,6 +14,7 @@ COMMANDS = {
     "export": "export.cli",
     "train": "training.cli",
     "evaluate": "training.evaluate",
+    "personalize": "training.personalize",
 }
 # The engine's thread comes back from each native call to a lock that the event loop often holds. By
 # default it would wait 5 ms for it, several times a tick.

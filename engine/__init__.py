@@ -1,7 +1,8 @@
 """Pixels and sound in, re-synced pixels out."""
 
 from engine.engine import EngineFacts, LipSyncEngine
-from engine.errors import EngineError, RuntimeUnavailableError, WeightsError
+from engine.errors import EngineError, PersonError, RuntimeUnavailableError, WeightsError
+from engine.personal import Person
 from engine.stream import LipSyncStream, SyncedFrame, WindowInput
 
 __all__ = [
@@ -9,6 +10,8 @@ __all__ = [
     "EngineFacts",
     "LipSyncEngine",
     "LipSyncStream",
+    "Person",
+    "PersonError",
     "RuntimeUnavailableError",
     "SyncedFrame",
     "WeightsError",

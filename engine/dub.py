@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from engine import EngineError, LipSyncEngine, SyncedFrame
+from engine import EngineError, LipSyncEngine, LipSyncStream, Person, PersonError, SyncedFrame
 from engine.media import FPS, MediaError, Movie, Picture, Voice, VoiceTick, read_ahead
 
 Box = tuple[int, int, int, int]
@@ -29,13 +29,16 @@ _BAR_EVERY_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class DubJob:
-    """One dub; face_box is (x, y, width, height) in pixels of the upright picture, or None."""
+    """One dub; face_box is (x, y, width, height) in pixels of the upright picture, or None; person
+    is a folder of `omnisync personalize`.
+    """
 
     video: Path
     voice: Path
     output: Path
     strength: float = 1.0
     face_box: Box | None = None
+    person: Path | None = None
 
 
 @dataclass(slots=True)
@@ -97,11 +100,16 @@ def _sync(
     job: DubJob,
     ticks: Generator[tuple[np.ndarray, VoiceTick], None, None],
 ) -> Generator[Synced, None, None]:
-    with closing(ticks), closing(engine.open_stream(job.strength, job.face_box)) as stream:
+    with closing(ticks), closing(_open(engine, job)) as stream:
         for rgb, tick in ticks:
             stream.push_audio(tick.pcm)
             yield stream.push_frame(rgb), tick.sound
         yield stream.flush(), None
+
+
+def _open(engine: LipSyncEngine, job: DubJob) -> LipSyncStream:
+    person = None if job.person is None else Person.read(job.person)
+    return engine.open_stream(job.strength, job.face_box, person=person)
 
 
 class ProgressBar:
@@ -150,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
     except (MediaError, EngineError) as error:
         bar.end()
         print(f"omnisync dub: {error}", file=sys.stderr)
-        return 2 if isinstance(error, MediaError) else 1
+        return 2 if isinstance(error, MediaError | PersonError) else 1
     except KeyboardInterrupt:
         bar.end()
         print("omnisync dub: interrupted", file=sys.stderr)
@@ -182,6 +190,9 @@ def _parse(argv: list[str]) -> DubJob:
     )
     parser.add_argument(
         "--face-box", type=_box, metavar="X,Y,W,H", help="where the face is, in pixels"
+    )
+    parser.add_argument(
+        "--person", type=Path, metavar="DIR", help="what `omnisync personalize` wrote for the face"
     )
     return DubJob(**vars(parser.parse_args(argv)))
 

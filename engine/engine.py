@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engine.audio import FPS, MEL_COLUMNS, N_MELS, SILENCE_LEVEL
 from engine.errors import EngineError, RuntimeUnavailableError
 from engine.face.follow import FaceFollower
+from engine.personal import Person, PersonalDenoiser, PersonalDenoisers
 from engine.runtime.onnxruntime import OnnxRuntime
 from engine.runtime.protocol import Manifest, Runtime
 from engine.stream import LipSyncStream, WindowInput
@@ -47,6 +48,7 @@ class LipSyncEngine:
         self.levels = manifest.levels[slots]
         self.latent_channels, self.latent_side = manifest.latent_channels, manifest.latent_side
         self._runtime = runtime
+        self._personal = PersonalDenoisers(manifest, runtime)
         self.facts = EngineFacts(
             model=manifest.model,
             runtime=f"{runtime.name} {runtime.variant}",
@@ -91,11 +93,20 @@ class LipSyncEngine:
         strength: float = 1.0,
         face_box: tuple[float, float, float, float] | None = None,
         seed: int = 0,
+        person: Person | None = None,
     ) -> LipSyncStream:
         """A new speaker. face_box: (x, y, w, h) in pixels where no detector would find the face.
-        seed: draws eps.
+        seed: draws eps. person: whose own denoiser it runs on, loaded once for all their streams.
+
+        Raises:
+            PersonError: the person was made for other weights.
         """
-        return LipSyncStream(self, strength, face_box, seed)
+        denoiser = self._personal.get(person) if person is not None else None
+        return LipSyncStream(self, strength, face_box, seed, denoiser)
+
+    def fits(self, person: Person) -> bool:
+        """Whether the person was made for these weights."""
+        return self._personal.fits(person)
 
     def encode(self, crop: NDArray[np.uint8]) -> Array:
         """Crop uint8 (S, S, 3) -> latent (16, h, w)."""
@@ -131,19 +142,21 @@ class LipSyncEngine:
         return points, confidence
 
     def denoise(self, windows: Sequence[WindowInput]) -> list[Array]:
-        """One denoiser call for the windows of several streams -> x0 (L, 16, h, w) of each."""
-        x0 = self._runtime.run(
-            "denoiser",
-            {
-                "x": np.stack([w.x for w in windows]),
-                "z": np.stack([w.z for w in windows]),
-                "level": np.stack([w.level for w in windows]),
-                "tokens": np.stack([w.tokens for w in windows]),
-                "strength": np.array([w.strength for w in windows], np.float32),
-                "mouth": np.array([w.mouth for w in windows], np.float32),
-            },
-        )[0]
-        return list(x0)
+        """x0 (L, 16, h, w) of the windows of several streams: one denoiser call for all that share
+        a denoiser.
+        """
+        groups: dict[PersonalDenoiser | None, list[int]] = {}
+        for k, window in enumerate(windows):
+            groups.setdefault(window.denoiser, []).append(k)
+        x0: dict[int, Array] = {}
+        for denoiser, members in groups.items():
+            inputs = _stacked([windows[k] for k in members])
+            if denoiser is None:
+                found = self._runtime.run("denoiser", inputs)[0]
+            else:
+                found = denoiser.run(inputs)
+            x0.update(zip(members, found, strict=True))
+        return [x0[k] for k in range(len(windows))]
 
     def measure_tick_ms(self, n: int = 20) -> float:
         """Median of `n` warm ticks on random input, in ms: encode, audio, denoise, decode and
@@ -167,3 +180,15 @@ class LipSyncEngine:
             self.move(x0, latents[0])
             spent.append((time.perf_counter() - begin) * 1e3)
         return float(np.median(spent[2:]))
+
+
+def _stacked(windows: Sequence[WindowInput]) -> dict[str, Array]:
+    """The denoiser's inputs."""
+    return {
+        "x": np.stack([w.x for w in windows]),
+        "z": np.stack([w.z for w in windows]),
+        "level": np.stack([w.level for w in windows]),
+        "tokens": np.stack([w.tokens for w in windows]),
+        "strength": np.array([w.strength for w in windows], np.float32),
+        "mouth": np.array([w.mouth for w in windows], np.float32),
+    }

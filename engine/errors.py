@@ -9,5 +9,9 @@ class WeightsError(EngineError):
     """The shipped graphs are missing, damaged, or of another version."""
 
 
+class PersonError(EngineError):
+    """A person's folder cannot be used."""
+
+
 class RuntimeUnavailableError(EngineError):
     """The asked-for runtime is not usable on this machine."""

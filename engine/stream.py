@@ -36,6 +36,7 @@ from engine.window import RollingWindow, Slot
 
 if TYPE_CHECKING:
     from engine.engine import LipSyncEngine
+    from engine.personal import PersonalDenoiser
 
 Rgb = NDArray[np.uint8]
 _STABLE = [LANDMARKS.index(point) for point in STABLE_INDICES]
@@ -69,6 +70,7 @@ class WindowInput:
     tokens: NDArray[np.float32]  # (L, K, D)
     strength: float
     mouth: tuple[float, float]  # crop units
+    denoiser: PersonalDenoiser | None = None  # the engine's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,10 @@ class LipSyncStream:
         strength: float = 1.0,
         face_box: tuple[float, float, float, float] | None = None,
         seed: int = 0,
+        denoiser: PersonalDenoiser | None = None,
     ) -> None:
         side = engine.latent_side
+        self._denoiser = denoiser
         self._engine = engine
         self._follower = FaceFollower(engine.landmarks)
         self._sound = SoundRing()
@@ -174,7 +178,9 @@ class LipSyncStream:
         self._next_index, self._last_z, self._alpha = 0, None, 0.0
 
     def close(self) -> None:
+        """Let go of everything, a personal denoiser too; the stream is over."""
         self.reset()
+        self._denoiser = None
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -238,6 +244,7 @@ class LipSyncStream:
             tokens,
             self.strength,
             slots[-1].payload.mouth,
+            self._denoiser,
         )
 
     def _finished(self, latent: NDArray[np.float32], slot: Slot[_Held]) -> SyncedFrame:

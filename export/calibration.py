@@ -13,7 +13,7 @@ import numpy as np
 from engine import LipSyncEngine
 from engine.media import MediaError, Picture, Voice
 from engine.runtime.onnxruntime import OnnxRuntime
-from engine.runtime.protocol import GRAPHS, REFERENCE, Manifest, Runtime, Tensor
+from engine.runtime.protocol import GRAPHS, REFERENCE, Manifest, Runtime, Session, Tensor
 from training.splits import held_out, refuse_held_out
 
 VOICE = Path(__file__).resolve().parent.parent / "web_client" / "demo" / "voice.mp3"
@@ -32,6 +32,9 @@ class Recorder:
         self.name, self.variant = runtime.name, runtime.variant
         self.calls: dict[str, Calls] = {graph: [] for graph in GRAPHS}
         self._runtime = runtime
+
+    def load(self, path: Path) -> Session:
+        return self._runtime.load(path)
 
     def run(self, graph: str, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         self.calls[graph].append({k: np.array(v, np.float32) for k, v in inputs.items()})

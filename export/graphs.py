@@ -48,9 +48,7 @@ def graphs(autoencoder: Autoencoder, audio: AudioEncoder, denoiser: Denoiser) ->
 
     c = denoiser.config
     side, crop_px = c.grid, autoencoder.config.crop_px
-    b, slots = 2, 3
-    window = (b, slots, c.latent_channels, side, side)
-    batch, batch_slots = {0: "batch"}, {0: "batch", 1: "slots"}
+    batch = {0: "batch"}
     return {
         "encoder": Graph(
             autoencoder.encoder,
@@ -64,26 +62,7 @@ def graphs(autoencoder: Autoencoder, audio: AudioEncoder, denoiser: Denoiser) ->
             ("tokens", "pose"),
             {"mel": batch, "heard": batch},
         ),
-        "denoiser": Graph(
-            denoiser,
-            {
-                "x": normal(*window),
-                "z": normal(*window),
-                "level": torch.from_numpy(level_grid(slots)).expand(b, slots).contiguous(),
-                "tokens": normal(b, slots, 1 + c.sound_tokens, c.width),
-                "strength": torch.ones(b),
-                "mouth": torch.full((b, 2), 0.5),
-            },
-            ("x0",),
-            {
-                "x": batch_slots,
-                "z": batch_slots,
-                "level": batch_slots,
-                "tokens": batch_slots,
-                "strength": batch,
-                "mouth": batch,
-            },
-        ),
+        "denoiser": denoiser_graph(denoiser),
         "decoder": Graph(
             autoencoder.decoder,
             {"z": normal(2, c.latent_channels, side, side)},
@@ -100,3 +79,36 @@ def graphs(autoencoder: Autoencoder, audio: AudioEncoder, denoiser: Denoiser) ->
             {name: {0: "batch", 2: "height", 3: "width"} for name in ("z", "source")},
         ),
     }
+
+
+def denoiser_graph(denoiser: Denoiser) -> Graph:
+    """The denoiser alone: it is the one graph that a person may have of their own."""
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    c = denoiser.config
+    b, slots = 2, 3
+    window = (b, slots, c.latent_channels, c.grid, c.grid)
+    batch, batch_slots = {0: "batch"}, {0: "batch", 1: "slots"}
+    return Graph(
+        denoiser,
+        {
+            "x": normal(*window),
+            "z": normal(*window),
+            "level": torch.from_numpy(level_grid(slots)).expand(b, slots).contiguous(),
+            "tokens": normal(b, slots, 1 + c.sound_tokens, c.width),
+            "strength": torch.ones(b),
+            "mouth": torch.full((b, 2), 0.5),
+        },
+        ("x0",),
+        {
+            "x": batch_slots,
+            "z": batch_slots,
+            "level": batch_slots,
+            "tokens": batch_slots,
+            "strength": batch,
+            "mouth": batch,
+        },
+    )

@@ -105,6 +105,7 @@ class Server:
                     "stall_timeout_s": settings.stall_timeout_s,
                 },
                 "video_kbps": settings.video_kbps,
+                "persons": await self._persons(),
                 "model_facts": {
                     "model": facts.model,
                     "runtime": facts.runtime,
@@ -116,6 +117,12 @@ class Server:
                 },
             }
         )
+
+    async def _persons(self) -> list[str]:
+        """Names of people: told only to those who were let in, or who sit at this machine."""
+        if self._settings.token is None and not is_loopback(self._settings.host):
+            return []
+        return await asyncio.to_thread(self._calls.persons.names)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         try:

@@ -12,6 +12,8 @@ from time import time
 import av
 from aiortc import MediaStreamTrack
 
+from engine.personal import Person
+
 from .colour import Colour
 from .control import Controls
 from .inlets import pump_camera, pump_sound
@@ -44,8 +46,15 @@ class Shared:
 class Pipeline:
     """One call's media. `jobs()` must run for it to move."""
 
-    def __init__(self, shared: Shared, controls: Controls, on_face: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        shared: Shared,
+        controls: Controls,
+        on_face: Callable[[bool], None],
+        person: Person | None = None,
+    ) -> None:
         self.controls = controls
+        self._person = person
         self._metrics = shared.metrics
         facts = shared.engine.facts
         self._first_delay_s = facts.look_ahead_ms / 1000 + shared.tick_s + FIRST_SLACK_S
@@ -55,7 +64,7 @@ class Pipeline:
         self._clock: MediaClock[av.VideoFrame] = MediaClock(self._sound)
         self._playout = PlayoutClock()
         self._pacer: Pacer[av.VideoFrame] = Pacer(self._playout, self._released.notify)
-        self._worker = EngineWorker(shared.engine, controls)
+        self._worker = EngineWorker(shared.engine, controls, person)
         self._decimate = Decimator()
         self._gate = SpeechGate(enabled=shared.settings.speech_gate)
         self._pending: deque[tuple[Slot[av.VideoFrame], Pcm]] = deque()
@@ -165,6 +174,7 @@ class Pipeline:
             stage_ms={k: round(v, 2) for k, v in self._worker.stage_ms.items()},
             queue_depth=depth,
             face_found=self._face_found,
+            person=self._person.name if self._person else None,
             speaking=self._gate.speaking,
             stale=self._report.total("stale"),
             dropped=self._report.total("dropped"),

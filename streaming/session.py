@@ -12,6 +12,8 @@ from aiortc import (
 )
 from aiortc.exceptions import InternalError, InvalidStateError, OperationError
 
+from engine.personal import Person
+
 from . import control, rtc_compat
 from .colour import Colour
 from .control import BadControl, Controls
@@ -40,7 +42,14 @@ class _Over(Exception):
 class Session:
     """Made for one offer: `accept` answers it, then `run` lives until the call's end."""
 
-    def __init__(self, pc_id: str, shared: Shared, controls: Controls, codec: Codec) -> None:
+    def __init__(
+        self,
+        pc_id: str,
+        shared: Shared,
+        controls: Controls,
+        codec: Codec,
+        person: Person | None = None,
+    ) -> None:
         self.pc_id = pc_id
         self._settings = shared.settings
         self._metrics = shared.metrics
@@ -49,7 +58,7 @@ class Session:
         self._made_at = self._now()
         self._pc = RTCPeerConnection(rtc_compat.configuration(shared.settings.ice_servers))
         self._colour = Colour()
-        self._media = Pipeline(shared, controls, self._on_face)
+        self._media = Pipeline(shared, controls, self._on_face, person)
         self._remote: dict[str, MediaStreamTrack] = {}
         self._channel: RTCDataChannel | None = None
         self._connected = asyncio.Event()

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     runtime: str | None = Field(None, description="engine runtime; default: best of this machine")
     threads: int = Field(1, ge=1, le=64, description="threads of one model call")
     slots: int = Field(3, ge=1, le=8, description="frames in the window; look-ahead is slots-1")
+    persons: Path | None = Field(None, description="folder that `omnisync personalize` wrote to")
     speech_gate: bool = Field(True, description="close the mouth where there is no speech")
 
     ice_servers: list[IceServer] = Field([], description="STUN and TURN servers for both sides")
@@ -81,6 +82,8 @@ class Settings(BaseSettings):
             raise ValueError("token: at least 8 characters")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert: needs tls_key beside it, and the other way round")
+        if self.persons is not None and not self.persons.is_dir():
+            raise ValueError(f"persons: {self.persons} is no folder")
         return self
 
     @classmethod

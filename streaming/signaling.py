@@ -9,7 +9,10 @@ from typing import Any
 from aiohttp import web
 from aiortc.sdp import candidate_from_sdp
 
+from engine.personal import Person
+
 from .control import BadControl, Controls, change
+from .persons import Persons
 from .pipeline import Shared
 from .problems import AtCapacity, BadOffer, Problem
 from .sdp import MAX_CANDIDATES, check_offer, is_mdns
@@ -32,6 +35,7 @@ class Calls:
         self._sessions: dict[str, Session] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._candidates: dict[str, int] = {}
+        self.persons = Persons(shared.settings.persons)
         self._limit = RateLimit(shared.settings.offers_per_minute)
         self.draining = False
 
@@ -47,7 +51,7 @@ class Calls:
         ]
 
     async def offer(self, request: web.Request) -> web.Response:
-        """POST {sdp, type, strength?, face_box?, codec?} -> {sdp, type, pc_id}."""
+        """POST {sdp, type, strength?, face_box?, codec?, person?} -> {sdp, type, pc_id}."""
         try:
             return await self._offer(request)
         except Problem as problem:
@@ -63,9 +67,12 @@ class Calls:
             raise BadOffer('needs sdp and type "offer"')
         check_offer(body["sdp"], self._shared.settings.max_sdp_bytes)
         controls, codec = _wishes(body)
+        person = None
+        if body.get("person") is not None:
+            person = await asyncio.to_thread(self._person, body["person"])
         if self.active >= self.seats:
             raise AtCapacity(self.seats)
-        session = Session(secrets.token_urlsafe(16), self._shared, controls, codec)
+        session = Session(secrets.token_urlsafe(16), self._shared, controls, codec, person)
         self._sessions[session.pc_id] = session
         try:
             answer = await session.accept(body["sdp"])
@@ -77,6 +84,13 @@ class Calls:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return web.json_response({"sdp": answer, "type": "answer", "pc_id": session.pc_id})
+
+    def _person(self, name: Any) -> Person:
+        """The person that an offer asks for, if the engine can run it. Raises Problem."""
+        person = self.persons.find(name)
+        if not self._shared.engine.fits(person):
+            raise Problem(409, f"person '{name}' was made for other weights: personalize again")
+        return person
 
     async def trickle(self, request: web.Request) -> web.Response:
         """PATCH {pc_id, candidates: [{candidate, sdpMid, sdpMLineIndex} | null]} -> 204."""

@@ -10,6 +10,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.personal import Person
+
 from .control import Controls
 from .mediaclock import NEWER, SLOT, Slot
 from .pacer import Kind
@@ -48,7 +50,10 @@ class Engine(Protocol):
     @property
     def facts(self) -> Any: ...
     def measure_tick_ms(self, n: int = 20) -> float: ...
-    def open_stream(self, strength: float = 1.0, face_box: Any = None) -> Any: ...
+    def fits(self, person: Person) -> bool: ...
+    def open_stream(
+        self, strength: float = 1.0, face_box: Any = None, *, person: Person | None = None
+    ) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +73,13 @@ class EngineWorker:
     sound are both left out, so frame and sound stay together for those that follow.
     """
 
-    def __init__(self, engine: Engine, controls: Controls) -> None:
+    def __init__(self, engine: Engine, controls: Controls, person: Person | None = None) -> None:
         self._engine = engine
         self._applied: tuple[Controls, float] | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
-        self._opened: Future[Stream] = self._pool.submit(engine.open_stream, controls.strength)
+        self._opened: Future[Stream] = self._pool.submit(
+            engine.open_stream, controls.strength, person=person
+        )
         self._in_flight: dict[int, tuple[int, av.VideoFrame]] = {}
         self._pushed = 0
         self.stage_ms: dict[str, float] = {}

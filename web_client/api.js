@@ -70,7 +70,7 @@ export async function fetchConfig() {
   return response.json();
 }
 
-/** Posts an offer `{sdp, type, strength?, face_box?}`; gives `{sdp, type, pc_id}`. */
+/** Posts an offer `{sdp, type, strength?, face_box?, person?}`; gives `{sdp, type, pc_id}`. */
 export async function postOffer(offer, signal) {
   const response = await request("/api/offer", {
     method: "POST",

@@ -9,6 +9,7 @@ import { explain } from "./errors.js";
 import { FaceBox } from "./facebox.js";
 import { Measure } from "./measure.js";
 import { Panel } from "./panel.js";
+import { Persons } from "./persons.js";
 import { Studio } from "./studio.js";
 import { meter } from "./voice.js";
 
@@ -23,6 +24,7 @@ const result = byId("result");
 const studio = new Studio();
 const controls = new Controls(result);
 const panel = new Panel();
+const persons = new Persons();
 const faceBox = new FaceBox(byId("box-layer"), source);
 const badge = new Badge(byId("badge"));
 
@@ -91,7 +93,11 @@ async function connect() {
   mine.addEventListener("message", ({ detail }) => receive(detail));
   mine.addEventListener("lost", ({ detail }) => mine === call && fail(detail));
   mine.addEventListener("track", ({ detail }) => (result.srcObject = detail));
-  const options = { strength: controls.strength, ...(faceBox.pixels && { face_box: faceBox.pixels }) };
+  const options = {
+    strength: controls.strength,
+    ...(faceBox.pixels && { face_box: faceBox.pixels }),
+    ...(persons.chosen && { person: persons.chosen }),
+  };
   try {
     await mine.connect(studio.picture.track, studio.voice.track, options);
   } catch (error) {
@@ -248,12 +254,14 @@ controls.addEventListener("set", ({ detail }) => {
   call?.set(detail);
   showBadge();
 });
+persons.addEventListener("change", () => omnisync.state === "live" && start()); // a call keeps its model
 window.addEventListener("pagehide", () => call?.close());
 
 async function loadConfig() {
   try {
     config = await fetchConfig();
     panel.model(config.model_facts);
+    persons.offer(config.persons ?? []);
   } catch (error) {
     if (!(error instanceof ApiError && error.status === 401)) await fail(error);
   }

@@ -64,6 +64,10 @@ class Picture:
                 yield from map(self._upright, reversed(block))
             yield from map(self._upright, islice(self._ticks(), 1, None))
 
+    def once(self) -> Iterator[np.ndarray]:
+        """uint8 RGB (height, width, 3): forward, to the clip's end."""
+        return map(self._upright, self._ticks())
+
     def _ticks(self, start: int = 0) -> Iterator[av.VideoFrame]:
         """The frame nearest to each tick's time, from tick `start` to the end of the clip."""
         tick, held, end_s = start, None, 0.0

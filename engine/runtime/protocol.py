@@ -20,11 +20,23 @@ FORMAT = 2
 REFERENCE = "fp32"  # the variant that others are measured against
 
 
+class Session(Protocol):
+    """One graph, loaded; freed with its last reference. Safe to call from several threads."""
+
+    def run(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        """Outputs in the graph's own order, float32."""
+        ...
+
+
 class Runtime(Protocol):
     """Runs a named graph. Implementations are safe to call from several threads."""
 
     name: str
     variant: str
+
+    def load(self, path: Path) -> Session:
+        """One more graph, from a file outside the weights. Raises WeightsError."""
+        ...
 
     def run(self, graph: str, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         """Outputs of `graph` in the graph's own order, float32."""

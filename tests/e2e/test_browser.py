@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Playwright, sync_playwright
 
 from tests.e2e.call_page import LOUDNESS, MOTION, OpenPage, Server, chromium
+from tests.engine.test_personal import write_person
 
 pytestmark = pytest.mark.browser
 
@@ -29,7 +30,9 @@ def driver() -> Iterator[Playwright]:
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    running = Server(log, max_sessions="1", offers_per_minute="600")
+    persons = tmp_path_factory.mktemp("persons")
+    write_person(persons, "ada", "int8")
+    running = Server(log, max_sessions="1", offers_per_minute="600", persons=str(persons))
     yield running
     running.stop()
 
@@ -64,6 +67,21 @@ def test_demo_speaks_and_moves(open_page: OpenPage, server: Server) -> None:
     assert call.page.evaluate(LOUDNESS, [0.05, 8000]) >= 0.05
     assert all(url.startswith((server.url, "blob:")) for url in call.requests)
     assert call.complaints == []
+
+
+def test_a_call_runs_on_the_chosen_person_and_the_choice_is_kept(
+    open_page: OpenPage, server: Server
+) -> None:
+    call = open_page(server.url)
+    assert call.page.locator("#person option").all_inner_texts() == ["Any face", "ada"]
+    call.page.select_option("#person", "ada")
+    call.demo()
+    assert call.stats()["server"]["person"] == "ada"
+    call.page.select_option("#person", "")  # a running call starts anew with another model
+    call.until("omnisync.state === 'live' && omnisync.stats?.server?.person === null")
+    call.page.select_option("#person", "ada")
+    call.page.reload()
+    call.until("document.getElementById('person').value === 'ada'")
 
 
 def test_stop_frees_the_only_seat(open_page: OpenPage, server: Server) -> None:

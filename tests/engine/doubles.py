@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 
-from engine import SyncedFrame
+from engine import Person, SyncedFrame
 
 LOUD = 4000
 
@@ -47,7 +47,11 @@ class DelayingEngine:
         self.asked: list[tuple[float, tuple[int, int, int, int] | None]] = []
 
     def open_stream(
-        self, strength: float = 1.0, face_box: tuple[int, int, int, int] | None = None
+        self,
+        strength: float = 1.0,
+        face_box: tuple[int, int, int, int] | None = None,
+        *,
+        person: Person | None = None,
     ) -> DelayingStream:
         self.asked.append((strength, face_box))
         self.streams.append(DelayingStream())

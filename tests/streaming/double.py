@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import Person
 from streaming.mediaclock import NEWER, SLOT
 
 MARK = 16  # px; the white square that a synced picture carries in its corner
@@ -73,11 +74,18 @@ class DoubleEngine:
     def __init__(self, tick_s: float = 0.0, slots: int = 3) -> None:
         self.facts = Facts(slots=slots, look_ahead_ms=40 * (slots - 1))
         self.streams: list[DoubleStream] = []
+        self.persons: list[Person | None] = []
         self._tick_s = tick_s
 
     def measure_tick_ms(self, n: int = 20) -> float:
         return 1000 * self._tick_s + 5
 
-    def open_stream(self, strength: float = 1.0, face_box: object = None) -> DoubleStream:
+    def fits(self, person: Person) -> bool:
+        return person.base == "double"
+
+    def open_stream(
+        self, strength: float = 1.0, face_box: object = None, *, person: Person | None = None
+    ) -> DoubleStream:
+        self.persons.append(person)
         self.streams.append(DoubleStream(strength, face_box, self._tick_s, self.facts.slots))
         return self.streams[-1]
