@@ -31,7 +31,7 @@ class Aligner:
 
     @staticmethod
     def _fresh() -> Any:
-        from pocketsphinx import Decoder  # type: ignore[import-untyped]
+        from pocketsphinx import Decoder  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
         decoder = Decoder(samprate=16_000, lm=None, loglevel="FATAL")
         for word, phones in SPOKEN_AS.items():

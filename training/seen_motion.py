@@ -17,7 +17,10 @@ UNEXPLAINED = (5.0, 16.0)  # grey levels above a clip's noise: below all is kept
 
 def _flow_method() -> cv2.DISOpticalFlow:
     """Dense inverse search (Kroeger et al. 2016, arXiv 1603.03590) down to single pixels."""
-    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    # Some releases of the stubs lack the function.
+    method: cv2.DISOpticalFlow = cv2.DISOpticalFlow_create(  # type: ignore[attr-defined]
+        cv2.DISOPTICAL_FLOW_PRESET_MEDIUM
+    )
     method.setFinestScale(0)
     method.setVariationalRefinementIterations(5)
     return method
