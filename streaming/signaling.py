@@ -33,7 +33,7 @@ class Calls:
         self._shared = shared
         self.seats = seats
         self._sessions: dict[str, Session] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._candidates: dict[str, int] = {}
         self.persons = Persons(shared.settings.persons)
         self._limit = RateLimit(shared.settings.offers_per_minute)
@@ -81,8 +81,8 @@ class Calls:
             await session.discard()
             raise
         task = asyncio.create_task(self._live(session), name=f"call {session.pc_id[:8]}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[session.pc_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(session.pc_id, None))
         return web.json_response({"sdp": answer, "type": "answer", "pc_id": session.pc_id})
 
     def _person(self, name: Any) -> Person:
@@ -108,8 +108,11 @@ class Calls:
         return web.Response(status=204)
 
     async def delete(self, request: web.Request) -> web.Response:
-        """DELETE -> 204; the call ends."""
-        self._find(request.match_info["pc_id"]).end("ended by client")
+        """DELETE -> 204 once the call's seat is free: who calls again at once must find it so."""
+        session = self._find(request.match_info["pc_id"])
+        session.end("ended by client")
+        if task := self._tasks.get(session.pc_id):
+            await asyncio.wait([task], timeout=self._shared.settings.drain_timeout_s + 1)
         return web.Response(status=204)
 
     async def close(self) -> None:
@@ -119,7 +122,7 @@ class Calls:
             session.end("server is stopping")
         if self._tasks:
             limit_s = self._shared.settings.drain_timeout_s + 1
-            _, late = await asyncio.wait(self._tasks, timeout=limit_s)
+            _, late = await asyncio.wait(self._tasks.values(), timeout=limit_s)
             for task in late:
                 task.cancel()
 

@@ -199,7 +199,7 @@ async def _full() -> None:
             assert response.status == 503
         async with http.delete(f"{house.url}/api/sessions/{caller.pc_id}") as response:
             assert response.status == 204
-        await until(lambda: house.server.calls.active == 0)
+        assert house.server.calls.active == 0
         async with http.post(f"{house.url}/api/offer", json=body) as response:
             assert response.status == 200
         await second.close()
