@@ -270,13 +270,12 @@ class LipSyncStream:
         part = self._engine.decode(latent[here])
         moves, keeps = self._engine.move(latent[here], z[here])
         edit = crop.astype(np.float32)
-        k = crop.shape[0] // side
-        edit[k * top :, k * left : k * right] = part
-        k = moves.shape[0] // (side - top)
-        motion = np.zeros((k * side, k * side, 2), np.float32)
-        kept = np.ones((k * side, k * side), np.float32)
-        motion[k * top :, k * left : k * right] = moves
-        kept[k * top :, k * left : k * right] = keeps
+        pixels, cells = crop.shape[0] // side, moves.shape[0] // (side - top)  # a latent pixel
+        edit[pixels * top :, pixels * left : pixels * right] = part
+        motion = np.zeros((cells * side, cells * side, 2), np.float32)
+        kept = np.ones((cells * side, cells * side), np.float32)
+        motion[cells * top :, cells * left : cells * right] = moves
+        kept[cells * top :, cells * left : cells * right] = keeps
         return edit, motion, kept
 
     def _fade_out(self, alpha: float) -> float:

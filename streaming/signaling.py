@@ -67,11 +67,11 @@ class Calls:
             raise BadOffer('needs sdp and type "offer"')
         check_offer(body["sdp"], self._shared.settings.max_sdp_bytes)
         controls, codec = _wishes(body)
+        self._check_seats()  # before a person's files are read, and after: others call meanwhile
         person = None
         if body.get("person") is not None:
             person = await asyncio.to_thread(self._person, body["person"])
-        if self.active >= self.seats:
-            raise AtCapacity(self.seats)
+            self._check_seats()
         session = Session(secrets.token_urlsafe(16), self._shared, controls, codec, person)
         self._sessions[session.pc_id] = session
         try:
@@ -84,6 +84,10 @@ class Calls:
         self._tasks[session.pc_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(session.pc_id, None))
         return web.json_response({"sdp": answer, "type": "answer", "pc_id": session.pc_id})
+
+    def _check_seats(self) -> None:
+        if self.active >= self.seats:
+            raise AtCapacity(self.seats)
 
     def _person(self, name: Any) -> Person:
         """The person that an offer asks for, if the engine can run it. Raises Problem."""

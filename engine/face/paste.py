@@ -47,11 +47,17 @@ def smooth_step(value: Field, bounds: tuple[float, float]) -> Field:
 
 
 @lru_cache(4)
-def _skin_weight(crop_px: int) -> Field:
-    """Where source and edit should agree in colour: around the mouth, not in it."""
+def _skin_weight(crop_px: int) -> tuple[Field, Field]:
+    """Where source and edit should agree in colour, an eighth of the crop's size: around the mouth,
+    not in it; and the same blurred.
+    """
     y, x = (np.mgrid[0:crop_px, 0:crop_px].astype(np.float32) + 0.5) / crop_px
     mouth = np.exp(-((((x - 0.5) / 0.26) ** 2 + ((y - 0.55) / 0.20) ** 2) ** 2))
-    return (1.0 - mouth + 0.02).astype(np.float32)
+    small = crop_px // 8
+    weight = cv2.resize(1.02 - mouth, (small, small), interpolation=cv2.INTER_AREA).astype(
+        np.float32
+    )
+    return weight, cv2.GaussianBlur(weight, (0, 0), small / 8)
 
 
 def match_colour(edit: Field, source: Rgb) -> Field:
@@ -59,12 +65,11 @@ def match_colour(edit: Field, source: Rgb) -> Field:
     mouth.
     """
     size = edit.shape[0]
-    small = size // 8
-    weight = cv2.resize(_skin_weight(size), (small, small), interpolation=cv2.INTER_AREA)
+    weight, norm = _skin_weight(size)
+    small = len(weight)
     shrunk = (cv2.resize(p, (small, small), interpolation=cv2.INTER_AREA) for p in (source, edit))
     there, here = (p.astype(np.float32) for p in shrunk)
     spread = cv2.GaussianBlur((there - here) * weight[..., None], (0, 0), small / 8)
-    norm = cv2.GaussianBlur(weight, (0, 0), small / 8)
     slow = spread / norm[..., None]
     return edit + cv2.resize(slow, (size, size), interpolation=cv2.INTER_LINEAR)
 
@@ -147,24 +152,23 @@ def paste(
         return out, mask
     size = (x1 - x0, y1 - y0)
 
-    def onto_frame(picture: Field, flags: int) -> Field:
+    def onto_frame(picture: Field) -> Field:
         inverse = cv2.invertAffineTransform(transform.matrix(picture.shape[0]))
         inverse[:, 2] -= (x0, y0)
-        warped: Field = cv2.warpAffine(picture, inverse, size, flags=flags)
+        warped: Field = cv2.warpAffine(picture, inverse, size, flags=cv2.INTER_LINEAR)
         return warped
 
     fields = _fields(motion, kept, alpha)
     drawn, share, corrected = _drawn(crop, match_colour(edit, crop), fields, alpha)
-    dx, dy = cv2.split(onto_frame(_in_frame(fields, transform), cv2.INTER_LINEAR))
+    dx, dy = cv2.split(onto_frame(_in_frame(fields, transform)))
     amounts = cv2.merge([share, cv2.max(share, corrected / CORRECTED[1])])
-    generated, drawn_on = cv2.split(onto_frame(amounts, cv2.INTER_LINEAR))
+    generated, drawn_on = cv2.split(onto_frame(amounts))
     changed = cv2.max(cv2.magnitude(dx, dy), drawn_on)
     _, changed = cv2.threshold(changed, 1 / 64, 0, cv2.THRESH_TOZERO)
     x = dx + np.arange(x0, x1, dtype=np.float32)
     y = dy + np.arange(y0, y1, dtype=np.float32)[:, None]
     moved = cv2.remap(frame, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    enlarging = transform.side_px > crop.shape[0]
-    pixels = onto_frame(drawn, cv2.INTER_CUBIC if enlarging else cv2.INTER_LINEAR)
+    pixels = onto_frame(drawn)
     left = cv2.merge([1 - generated] * 3)
     blended = cv2.add(pixels, left * moved, dtype=cv2.CV_8U)
     below = out[y0:y1, x0:x1]

@@ -33,7 +33,7 @@ def test_full_range_bt709_is_understood_once_its_sender_said_so(rgb: np.ndarray)
     said.mark(known)
     Colour().mark(unknown)
     shown = to_rgb(bounded(known))[16, 16].astype(float)
-    assert np.abs(shown - rgb).max() <= 4
+    assert np.abs(shown - rgb).max() <= 2
     assert np.abs(to_rgb(bounded(unknown))[16, 16] - rgb).max() > 6  # the fault that this cures
 
 
