@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio import FPS, MEL_COLUMNS, N_MELS, SILENCE_LEVEL
-from engine.errors import EngineError, RuntimeUnavailableError
+from engine.errors import EngineError
 from engine.face.follow import FaceFollower
 from engine.personal import Person, PersonalDenoiser, PersonalDenoisers
-from engine.runtime.onnxruntime import OnnxRuntime
+from engine.runtime.choice import start
 from engine.runtime.protocol import Manifest, Runtime
 from engine.stream import LipSyncStream, WindowInput
 
@@ -76,14 +76,7 @@ class LipSyncEngine:
             EngineError: what is wrong and what to do, in one line.
         """
         manifest = Manifest.read(Path(weights) if weights else WEIGHTS)
-        name, _, variant = (runtime or "onnxruntime").partition(":")
-        if name != "onnxruntime":
-            raise RuntimeUnavailableError(f"runtime '{name}' is not known: use onnxruntime")
-        if variant and variant not in manifest.files:
-            raise RuntimeUnavailableError(
-                f"no variant '{variant}' in these weights: {', '.join(sorted(manifest.files))}"
-            )
-        engine = cls(manifest, OnnxRuntime(manifest, variant, threads), slots)
+        engine = cls(manifest, start(runtime or "onnxruntime", manifest, threads), slots)
         # The detector's first call in a process loads its cascades: not in somebody's first second.
         FaceFollower(engine.landmarks).follow(np.zeros((480, 640, 3), np.uint8))
         return engine
