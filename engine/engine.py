@@ -45,7 +45,7 @@ class LipSyncEngine:
             raise EngineError(
                 f"these weights offer no window of {slots} slots: choose one of {offered}"
             )
-        self.levels = manifest.levels[slots]
+        self.levels, self.grids = manifest.levels[slots], manifest.levels
         self.latent_channels, self.latent_side = manifest.latent_channels, manifest.latent_side
         self._runtime = runtime
         self._personal = PersonalDenoisers(manifest, runtime)
@@ -136,13 +136,13 @@ class LipSyncEngine:
 
     def denoise(self, windows: Sequence[WindowInput]) -> list[Array]:
         """x0 (L, 16, h, w) of the windows of several streams: one denoiser call for all that share
-        a denoiser.
+        a denoiser and have as many slots.
         """
-        groups: dict[PersonalDenoiser | None, list[int]] = {}
+        groups: dict[tuple[PersonalDenoiser | None, int], list[int]] = {}
         for k, window in enumerate(windows):
-            groups.setdefault(window.denoiser, []).append(k)
+            groups.setdefault((window.denoiser, len(window.level)), []).append(k)
         x0: dict[int, Array] = {}
-        for denoiser, members in groups.items():
+        for (denoiser, _), members in groups.items():
             inputs = _stacked([windows[k] for k in members])
             if denoiser is None:
                 found = self._runtime.run("denoiser", inputs)[0]
