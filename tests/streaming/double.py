@@ -41,7 +41,8 @@ class DoubleStream:
         self.pushed = 0
         self.closed = False
         self._tick_s = tick_s
-        self._delay = slots - 1
+        self.slots = slots
+        self.every_second = False
         self._window: deque[tuple[int, NDArray[np.uint8]]] = deque()
 
     def push_audio(self, pcm: NDArray[np.int16]) -> None:
@@ -56,7 +57,8 @@ class DoubleStream:
             time.sleep(self._tick_s)
         self._window.append((self.pushed, rgb))
         self.pushed += 1
-        return [self._emit()] if len(self._window) > self._delay else []
+        delay = (self.slots - 1) * (1 + self.every_second)
+        return [self._emit() for _ in range(len(self._window) - delay)]
 
     def _emit(self) -> Frame:
         index, rgb = self._window.popleft()
