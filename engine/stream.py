@@ -135,6 +135,11 @@ class LipSyncStream:
         return self._next_index
 
     @property
+    def denoiser(self) -> PersonalDenoiser | None:
+        """None: the engine's own."""
+        return self._denoiser
+
+    @property
     def slots(self) -> int:
         """Size of the window. Set it between ticks, to any size that the weights have levels for
         (else ValueError): a smaller window gives two frames in the next tick, a larger one none.
@@ -233,6 +238,7 @@ class LipSyncStream:
     def close(self) -> None:
         """Let go of everything, a personal denoiser too; the stream is over."""
         self.reset()
+        self._engine.closed(self)
         self._denoiser = None
 
     @contextmanager
@@ -245,7 +251,7 @@ class LipSyncStream:
         if window is None:
             return None
         with self._stage("denoise"):
-            return self._engine.denoise([window])[0]
+            return self._engine.refine(window)
 
     def _locate(self, rgb: Rgb) -> _Held:
         """Where the crop lies in this frame; no transform where there is no face, or the edit is

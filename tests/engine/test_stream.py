@@ -5,6 +5,7 @@ sound moves the mouth.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -214,6 +215,21 @@ def test_windows_of_two_streams_share_one_call(face: np.ndarray, variant: str, m
             difference = np.abs(a.rgb.astype(int) - b.rgb)
             assert difference.max() <= most
             assert difference.mean() < 0.05
+
+
+def test_streams_in_threads_of_their_own_share_calls(face: np.ndarray) -> None:
+    engine = LipSyncEngine.load(runtime="onnxruntime:fp32")
+    expected = run(engine.open_stream(), face, voice(8), 8)
+    sizes: list[int] = []
+    engine.share_calls(4, sizes.append)
+    streams = [engine.open_stream() for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        for pictures in pool.map(lambda stream: run(stream, face, voice(8), 8), streams):
+            for a, b in zip(expected, pictures, strict=True):
+                assert np.abs(a.astype(int) - b).max() <= 1
+    assert sum(sizes) == 3 * (8 + 2) and max(sizes) <= 3
+    for stream in streams:
+        stream.close()
 
 
 @pytest.fixture
