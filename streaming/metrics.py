@@ -25,6 +25,9 @@ class Metrics:
         self.offers_refused = self._counter("offers_refused", "Refused offers, by status", "status")
         self.frames = self._counter("frames", "Video frames, by what became of them", "stage")
         self.stage = self._histogram("stage_seconds", "Time of one stage of a tick", "stage")
+        self.calls = self._counter(
+            "denoiser_calls", "Calls that streams may share, by windows in them", "windows"
+        )
         self.deadline_misses = self._counter(
             "deadline_misses", "Pictures that were not ready for their release"
         )
@@ -49,6 +52,10 @@ class Metrics:
 
     def observe_stage(self, stage: str, seconds: float) -> None:
         self.stage.labels(stage).observe(seconds)
+
+    def observe_call(self, windows: int) -> None:
+        """A denoiser call has run. From any thread."""
+        self.calls.labels(str(windows)).inc()
 
     def ladder(self, before: int | None, after: int | None) -> None:
         """One call's step has changed; None: the call is not there."""

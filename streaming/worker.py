@@ -1,6 +1,7 @@
 """One call's engine stream on its own thread: slots in, finished pictures out."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
@@ -10,6 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.costs import CallCosts
 from engine.personal import Person
 
 from .control import Controls
@@ -53,6 +55,8 @@ class Engine(Protocol):
     @property
     def facts(self) -> Any: ...
     def measure_tick_ms(self, n: int = 20) -> float: ...
+    def measure_calls(self) -> CallCosts: ...
+    def share_calls(self, most: int, observe: Callable[[int], None] = ...) -> None: ...
     def fits(self, person: Person) -> bool: ...
     def open_stream(
         self, strength: float = 1.0, face_box: Any = None, *, person: Person | None = None
