@@ -110,14 +110,11 @@ class LipSyncStream:
         seed: int = 0,
         denoiser: PersonalDenoiser | None = None,
     ) -> None:
-        side = engine.latent_side
         self._denoiser = denoiser
         self._engine = engine
         self._follower = FaceFollower(engine.landmarks)
         self._sound = SoundRing()
-        self._window: RollingWindow[_Held] = RollingWindow(
-            engine.levels, (engine.latent_channels, side, side), seed, engine.grids
-        )
+        self._window: RollingWindow[_Held] = engine.open_window(seed)
         self.every_second = False
         self._entered = True  # whether the last frame went into the window
         self._between: dict[int, _Held] = {}  # by the index of the frame before, in the window
@@ -348,7 +345,7 @@ def _frames_heard(slots: Sequence[Slot[_Held]]) -> list[int]:
 
 
 def _half_way(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    return (one + other) / np.float32(2)
+    return (np.asarray(one) + np.asarray(other)) / np.float32(2)
 
 
 def _fade_out(alpha: float, following: Sequence[Slot[_Held]]) -> float:

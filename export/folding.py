@@ -93,7 +93,9 @@ def _target(values: list[np.ndarray], shapes: list[tuple[int, ...]]) -> np.ndarr
         sizes = {int(v[axis]) for v in values}
         if len(sizes) == 1:
             target.append(sizes.pop())
-        elif all(axis < len(s) and int(v[axis]) == s[axis] for v, s in zip(values, shapes, strict=True)):
+        elif all(
+            axis < len(s) and int(v[axis]) == s[axis] for v, s in zip(values, shapes, strict=True)
+        ):
             target.append(0)
         else:
             target.append(-1)

@@ -1,4 +1,4 @@
-"""float32 graphs -> half precision, or symmetric int8 between float32: TensorRT builds what it reads
+"""float32 graphs -> half precision, or symmetric int8 amid float32: TensorRT builds what it reads
 (strongly typed), so the file decides. The border stays float32.
 """
 
@@ -21,6 +21,7 @@ from onnxruntime.quantization import (
 from export.calibration import Calls
 
 PHASES = ("Sin", "Cos")
+LAYERS = ("Conv", "MatMul", "Gemm")
 
 
 class _Reader(CalibrationDataReader):
@@ -33,8 +34,10 @@ class _Reader(CalibrationDataReader):
 
 def to_int8(model: onnx.ModelProto, calls: Calls) -> onnx.ModelProto:
     """Convolutions and linear layers between QuantizeLinear and DequantizeLinear, both symmetric,
-    weights per channel; biases stay as they are, for TensorRT reads no int32 ones.
+    weights per channel; biases stay as they are, for TensorRT reads no int32 ones. The last layer
+    stays whole: what it gives is the graph's answer.
     """
+    layers = [n.name for n in model.graph.node if n.op_type in LAYERS]
     with tempfile.TemporaryDirectory() as folder:
         plain, quantised = Path(folder) / "plain.onnx", Path(folder) / "quantised.onnx"
         onnx.save(model, str(plain))
@@ -43,7 +46,8 @@ def to_int8(model: onnx.ModelProto, calls: Calls) -> onnx.ModelProto:
             str(quantised),
             _Reader(calls),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Conv", "MatMul", "Gemm"],
+            op_types_to_quantize=list(LAYERS),
+            nodes_to_exclude=layers[-1:],
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,

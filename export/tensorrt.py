@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from engine.audio import MEL_COLUMNS, N_MELS
 from engine.engine import WEIGHTS
 from engine.errors import EngineError, WeightsError
 from engine.face.patch import PATCH_PX
+from engine.runtime.device import Device
 from engine.runtime.plans import (
     FOLDER,
     FORMAT,
@@ -40,6 +41,7 @@ from engine.runtime.plans import (
     sources,
 )
 from engine.runtime.protocol import GRAPHS, REFERENCE, Manifest, Tensor
+from engine.runtime.tensorrt import load_networks
 from engine.stream import DECODED
 from export.calibration import VOICE, Calls, record
 from export.folding import fold_shapes
@@ -53,6 +55,7 @@ TICKS = 48  # of the demo face: half to calibrate with, half to compare on
 CALLS = 12  # of a graph, at most
 LARGEST_RMS = 0.08  # of an output's deviation; a precision that loses more is not taken
 LARGEST_BATCH = 16
+WINDOWED = ("x", "z", "level", "tokens")  # inputs of the denoiser with an axis for its slots
 TARGETS = ("SM80", "SM86", "SM89", "SM120")
 
 
@@ -157,20 +160,18 @@ def _plain(manifest: Manifest, graph: str, calls: Calls) -> tuple[onnx.ModelProt
     model = onnx.load(str(manifest.path(graph, REFERENCE)))
     calls = calls[:: max(1, len(calls) // (2 * CALLS))][: 2 * CALLS]
     if any(n.op_type == "Shape" for n in model.graph.node):
-        slots = sorted(manifest.levels)
-        feeds = [
-            {k: _sized(v, b, n) for k, v in calls[0].items()}
-            for b, n in zip((2, 5, 3, 4), slots, strict=False)
-        ]
+        windows = zip((2, 5, 3, 4), sorted(manifest.levels), strict=False)
+        feeds = [_sized(graph, calls[0], batch, slots) for batch, slots in windows]
         model = fold_shapes(model, feeds)
     return model, calls
 
 
-def _sized(value: Tensor, batch: int, slots: int) -> Tensor:
-    """A call of one stream as one of several, with another window."""
-    if value.ndim > 2 or value.shape[-1] > 2:
-        value = np.repeat(value[:, :1], slots, 1) if value.ndim > 1 else value
-    return np.repeat(value, batch, 0)
+def _sized(graph: str, call: Mapping[str, Tensor], batch: int, slots: int) -> dict[str, Tensor]:
+    """The first row of a call as a batch; of the denoiser's, the first slot as a window."""
+    rows = {name: value[:1] for name, value in call.items()}
+    if graph == "denoiser":
+        rows |= {name: np.repeat(rows[name][:, :1], slots, 1) for name in WINDOWED}
+    return {name: np.repeat(value, batch, 0) for name, value in rows.items()}
 
 
 def _in_precision(plain: onnx.ModelProto, precision: str, calls: Calls) -> onnx.ModelProto:
@@ -193,7 +194,7 @@ def run(model: onnx.ModelProto, calls: Calls) -> list[dict[str, Tensor]]:
 def deviation(
     graph: str, expected: list[dict[str, Tensor]], got: list[dict[str, Tensor]], calls: Calls
 ) -> dict[str, float]:
-    """Rms error of each output over its deviation; of the denoiser's over that of its edit, x0 - z."""
+    """Rms error of each output over its deviation; of the denoiser's over that of x0 - z."""
     found = {}
     for name in expected[0]:
         wanted, given = (np.stack([o[name] for o in all_of]) for all_of in (expected, got))
@@ -285,11 +286,10 @@ def _export(args: argparse.Namespace) -> None:
                 with _timed(f"{path.name} for {', '.join(targets)}"):
                     path.write_bytes(build_ahead(written.prepared, graph, precision, targets))
     else:
-        from engine.runtime.tensorrt import build_all
-
+        device = Device()
         for precision in precisions:
-            with _timed(f"engines in {precision}"):
-                build_all(manifest, written.prepared, precision)
+            with _timed(f"engines in {precision} for {device.name}"), device.current():
+                load_networks(device, written.prepared, precision)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""TensorRT plans: built from the ONNX files that `omnisync export tensorrt` writes, and kept for the
-next start.
+"""TensorRT plans: built from the ONNX files that `omnisync export tensorrt` writes, and kept for
+the next start.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ class Prepared:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise WeightsError(f"{path}: {error.strerror}: run `omnisync export tensorrt`") from None
+            raise WeightsError(
+                f"{path}: {error.strerror}: run `omnisync export tensorrt`"
+            ) from None
         if hashlib.sha256(data).hexdigest() != self.hashes[path.name]:
             raise WeightsError(f"{path} is damaged: run `omnisync export tensorrt`")
         return data

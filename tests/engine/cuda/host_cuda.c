@@ -58,6 +58,7 @@ static pthread_cond_t moved = PTHREAD_COND_INITIALIZER;
 static Stream zero, *streams = &zero;
 static __thread int contexts;
 static int context;
+int hostcuda = 1; /* tells it from a real driver */
 
 #define IN_CONTEXT                                                                                 \
     if (!contexts) return NO_CONTEXT
@@ -154,6 +155,7 @@ int cuDevicePrimaryCtxRetain(void **c, int d) { return *c = &context, OK; }
 int cuDevicePrimaryCtxRelease_v2(int d) { return OK; }
 int cuCtxCreate_v4(void **c, void *p, unsigned f, int d) { return contexts++, *c = &context, OK; }
 int cuCtxDestroy_v2(void *c) { return OK; }
+int cuCtxDetach(void *c) { return OK; }
 int cuCtxPushCurrent_v2(void *c) { return contexts++, OK; }
 int cuCtxPopCurrent_v2(void **c) {
     IN_CONTEXT;
