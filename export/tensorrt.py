@@ -118,33 +118,33 @@ def write(manifest: Manifest, folder: Path, precisions: Sequence[str] = PRECISIO
     (folder / INDEX).unlink(missing_ok=True)  # it names whole files only
     recorded = record(manifest.folder, [FACE], TICKS)
     tokens = recorded["denoiser"][0]["tokens"].shape[-2:]
-    files: dict[str, dict[str, str]] = {p: {} for p in precisions}
+    files: dict[str, dict[str, str]] = {p: {} for p in PRECISIONS}
     hashes: dict[str, str] = {}
-    deviations: dict[str, dict[str, dict[str, float]]] = {p: {} for p in precisions}
+    deviations: dict[str, dict[str, float]] = {}
     fallen_back: list[str] = []
     for graph in GRAPHS:
         plain, calls = _plain(manifest, graph, recorded[graph])
         judged = calls[1::2]
         expected = run(plain, judged)
-        for precision in precisions:
-            made, kind = _in_precision(plain, precision, calls[::2]), precision
+        for precision in (p for p in PRECISIONS if p in precisions or p == "fp16"):
+            made = _in_precision(plain, precision, calls[::2])
             found = deviation(graph, expected, run(made, judged), judged)
-            if precision == "int8" and not max(found.values()) < LARGEST_RMS:
-                fallen_back.append(f"{graph} (rms {max(found.values()):.2f})")
-                made, kind = to_half(plain), "fp16"
-                found = deviation(graph, expected, run(made, judged), judged)
-            if not max(found.values()) < LARGEST_RMS:
-                raise WeightsError(f"{graph}: {kind} differs by {max(found.values()):.2f} rms")
-            name = f"{graph}.{kind}.onnx"
+            name = f"{graph}.{precision}.onnx"
             data = (with_cached_noise(made) if graph == "denoiser" else made).SerializeToString()
             (folder / name).write_bytes(data)
-            files[precision][graph] = name
             hashes[name] = hashlib.sha256(data).hexdigest()
-            deviations[precision][graph] = {k: round(v, 5) for k, v in found.items()}
+            deviations[name] = {k: round(v, 5) for k, v in found.items()}
+            lost = max(found.values())
+            if not lost < LARGEST_RMS:
+                if precision != "int8":
+                    raise WeightsError(f"{graph}: {precision} differs by {lost:.2f} deviations")
+                fallen_back.append(f"{graph} (rms {lost:.2f})")
+                name = files["fp16"][graph]
+            files[precision][graph] = name
     index = {
         "format": FORMAT,
         "sources": sources(manifest),
-        "files": files,
+        "files": {p: files[p] for p in precisions},
         "hashes": hashes,
         "profiles": profiles(manifest, tokens),
         "deviations": deviations,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.runtime import tensorrt
+
 ROOT = Path(__file__).parent.parent
 
 MARKERS = {
@@ -15,7 +17,8 @@ MARKERS = {
     "rtc": "runs real WebRTC on loopback",
     "torch": "needs torch (the train extra)",
     "slow": "takes more than ten seconds",
-    "gpu": "needs an NVIDIA GPU",
+    "gpu": "needs an NVIDIA GPU with TensorRT (the gpu extra)",
+    "tensorrt": "builds engines by TensorRT-RTX, without a GPU (the aot extra)",
 }
 
 
@@ -38,8 +41,10 @@ def missing_need(marker: str) -> str | None:
         return "no Chromium on PATH"
     if marker == "torch" and importlib.util.find_spec("torch") is None:
         return "torch is not installed (pip install -e '.[train]')"
-    if marker == "gpu" and shutil.which("nvidia-smi") is None:
-        return "no NVIDIA GPU"
+    if marker == "gpu" and (reason := tensorrt.hindrance()):
+        return reason
+    if marker == "tensorrt" and importlib.util.find_spec("tensorrt_rtx") is None:
+        return "TensorRT-RTX is not installed (pip install -e '.[aot]')"
     return None
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.errors import RuntimeUnavailableError
+from engine.runtime import tensorrt
 from engine.runtime.onnxruntime import OnnxRuntime
 from engine.runtime.protocol import Manifest, Runtime
+from engine.runtime.tensorrt import TensorRtRuntime
 
-RUNTIMES = ("onnxruntime",)
+RUNTIMES = ("onnxruntime", "tensorrt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,11 @@ class Choice:
 
 def choices(manifest: Manifest) -> list[Choice]:
     """Every executor with every variant that it takes; what cannot run here says why."""
-    return [Choice("onnxruntime", variant) for variant in manifest.files]
+    gpu = tensorrt.hindrance()
+    return [
+        *(Choice("onnxruntime", variant) for variant in manifest.files),
+        *(Choice("tensorrt", variant, gpu) for variant in tensorrt.variants(manifest)),
+    ]
 
 
 def start(name: str, manifest: Manifest, threads: int = 1) -> Runtime:
@@ -42,8 +48,11 @@ def start(name: str, manifest: Manifest, threads: int = 1) -> Runtime:
         raise RuntimeUnavailableError(
             f"runtime '{runtime}' is not known: use {', '.join(RUNTIMES)}"
         )
-    if variant and variant not in manifest.files:
+    offered = tensorrt.variants(manifest) if runtime == "tensorrt" else tuple(manifest.files)
+    if variant and variant not in offered:
         raise RuntimeUnavailableError(
-            f"no variant '{variant}' in these weights: {', '.join(sorted(manifest.files))}"
+            f"no variant '{variant}' in these weights: {', '.join(sorted(offered))}"
         )
+    if runtime == "tensorrt":
+        return TensorRtRuntime(manifest, variant, threads)
     return OnnxRuntime(manifest, variant, threads)

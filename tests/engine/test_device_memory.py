@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
@@ -12,8 +11,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from engine.errors import EngineError, RuntimeUnavailableError
-from engine.runtime import device as cuda
+from engine.errors import EngineError
 from engine.runtime.device import Device
 from engine.runtime.latents import LatentPool
 
@@ -135,31 +133,32 @@ def test_a_row_that_is_taken_again_is_written_after_its_last_reader(gpu: Device)
     assert np.asarray(second).item() == 2
 
 
-def test_a_driver_without_a_device_is_told_in_one_line(gpu: Device, driver_path: Path) -> None:
-    program = (
-        "import ctypes; from pathlib import Path; from tests.engine.cuda import host_memory\n"
-        f"host_memory.load_driver(Path({str(driver_path)!r}))\n"
-        "from engine.runtime import device\n"
-        "try: device.Device()\n"
-        "except device.RuntimeUnavailableError as error: print(error)\n"
-    )
-    told = subprocess.run(
+def told_by(program: str, **environment: str) -> str:
+    return subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "HOST_CUDA_DEVICES": "0"},
+        env={**os.environ, **environment},
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
+    ).stdout
+
+
+TRY = """
+from engine.runtime import device
+try: device.Device()
+except device.RuntimeUnavailableError as error: print(error)
+"""
+
+
+def test_a_driver_without_a_device_is_told_in_one_line(driver_path: Path) -> None:
+    load = (
+        "from pathlib import Path; from tests.engine.cuda import host_memory\n"
+        f"host_memory.load_driver(Path({str(driver_path)!r}))\n"
     )
-    assert told.stdout == "no CUDA device: no NVIDIA GPU\n"
+    told = told_by(load + TRY, HOST_CUDA_DEVICES="0")
+    assert told == "no CUDA device: no NVIDIA GPU\n"
 
 
-def test_without_a_driver_nothing_is_imported() -> None:
-    try:
-        ctypes.CDLL(cuda.DRIVER)
-    except OSError:
-        assert cuda.hindrance()
-        with pytest.raises(RuntimeUnavailableError):
-            Device()
-    else:
-        pytest.skip(f"{cuda.DRIVER} is loaded")
+def test_a_machine_without_a_driver_is_told_in_one_line(driver_path: Path) -> None:
+    assert told_by(TRY) == "no CUDA device: no NVIDIA driver (libcuda.so.1)\n"
