@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 Rgb = NDArray[np.uint8]
 _STABLE = [LANDMARKS.index(point) for point in STABLE_INDICES]
-_DECODED = (3 / 16, 1 / 16, 15 / 16)  # top, left and right of what paste's region touches
+DECODED = (3 / 16, 1 / 16, 15 / 16)  # top, left and right of what paste's region touches
 FADE = 0.25  # share of the edit that comes or goes a frame when a face is found or lost
 
 
@@ -265,7 +265,7 @@ class LipSyncStream:
         be pasted, else the source.
         """
         side = latent.shape[1]
-        top, left, right = (round(share * side) for share in _DECODED)
+        top, left, right = (round(share * side) for share in DECODED)
         here = (slice(None), slice(top, None), slice(left, right))
         part = self._engine.decode(latent[here])
         moves, keeps = self._engine.move(latent[here], z[here])

@@ -14,6 +14,7 @@ MARKERS = {
     "browser": "drives a real headless Chromium",
     "rtc": "runs real WebRTC on loopback",
     "torch": "needs torch (the train extra)",
+    "openvino": "needs OpenVINO (the openvino extra)",
     "slow": "takes more than ten seconds",
     "gpu": "needs an NVIDIA GPU",
 }
@@ -38,6 +39,8 @@ def missing_need(marker: str) -> str | None:
         return "no Chromium on PATH"
     if marker == "torch" and importlib.util.find_spec("torch") is None:
         return "torch is not installed (pip install -e '.[train]')"
+    if marker == "openvino" and importlib.util.find_spec("openvino") is None:
+        return "OpenVINO is not installed (pip install -e '.[openvino]')"
     if marker == "gpu" and shutil.which("nvidia-smi") is None:
         return "no NVIDIA GPU"
     return None
