@@ -21,15 +21,18 @@ from engine.costs import CallCosts, measure_costs
 from engine.errors import EngineError
 from engine.face.follow import FaceFollower
 from engine.personal import Person, PersonalDenoiser, PersonalDenoisers
-from engine.runtime.choice import start
+from engine.runtime.calibrate import fastest
+from engine.runtime.choice import AUTO, start
 from engine.runtime.latents import Latent, Latents
 from engine.runtime.protocol import Manifest, Runtime
 from engine.runtime.tensorrt import LatentsOnDevice
 from engine.stream import LipSyncStream, WindowInput
+from engine.tick import time_tick
 from engine.window import RollingWindow
 
 Array = NDArray[np.float32]
 WEIGHTS = Path(__file__).parent / "weights"
+CALIBRATION_TICKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class LipSyncEngine:
         self._lock = Lock()
         self.facts = EngineFacts(
             model=manifest.model,
-            runtime=f"{runtime.name} {runtime.variant}",
+            runtime=f"{runtime.name}:{runtime.variant}",
             crop_px=manifest.crop_px,
             slots=slots,
             look_ahead_ms=(slots - 1) * 1000 // FPS,
@@ -79,21 +82,40 @@ class LipSyncEngine:
         threads: int = 1,
         slots: int = 3,
     ) -> LipSyncEngine:
-        """Shipped weights, default runtime.
+        """Shipped weights, the fastest runtime of this machine.
 
         Args:
             weights: folder with manifest.json; the shipped one by default.
-            runtime: "onnxruntime", or "onnxruntime:VARIANT" (the manifest's default).
+            runtime: "RUNTIME" or "RUNTIME:VARIANT", see `engine.runtime.choice`. "auto", the
+                default, tries those that sync as well as the exact one and remembers the fastest.
             threads: per call.
             slots: window size; look-ahead is (slots - 1) * 40 ms.
         Raises:
             EngineError: what is wrong and what to do, in one line.
         """
         manifest = Manifest.read(Path(weights) if weights else WEIGHTS)
-        engine = cls(manifest, start(runtime or "onnxruntime", manifest, threads), slots)
-        # The detector's first call in a process loads its cascades: not in somebody's first second.
-        FaceFollower(engine.landmarks).follow(np.zeros((480, 640, 3), np.uint8))
+        if runtime is None or runtime == AUTO:
+            running = fastest(manifest, threads, lambda tried: cls(manifest, tried, slots)._race())
+        else:
+            running = start(runtime, manifest, threads)
+        engine = cls(manifest, running, slots)
+        engine._warm()
         return engine
+
+    def _warm(self) -> None:
+        """Pay now for what is paid for once a process or a shape: not in somebody's first second.
+        The detector, for one, loads its cascades.
+        """
+        with self._runtime.warming():
+            for slots in range(len(self.levels), 0, -1):
+                time_tick(self, slots)
+            FaceFollower(self.landmarks).follow(np.zeros((480, 640, 3), np.uint8))
+
+    def _race(self) -> float:
+        """Shortest of a few warm ticks, in ms: what else the machine does only adds to it."""
+        with self._runtime.warming():
+            time_tick(self)
+        return min(sum(time_tick(self).values()) for _ in range(CALIBRATION_TICKS))
 
     def open_stream(
         self,

@@ -5,6 +5,7 @@ speaks, and the inputs of every call are kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -39,6 +40,9 @@ class Recorder:
     def run(self, graph: str, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         self.calls[graph].append({k: np.array(v, np.float32) for k, v in inputs.items()})
         return self._runtime.run(graph, inputs)
+
+    def warming(self) -> AbstractContextManager[None]:
+        return self._runtime.warming()
 
 
 def calibration_files(folder: Path) -> list[Path]:

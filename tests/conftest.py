@@ -16,6 +16,7 @@ MARKERS = {
     "browser": "drives a real headless Chromium",
     "rtc": "runs real WebRTC on loopback",
     "torch": "needs torch (the train extra)",
+    "openvino": "needs OpenVINO (the openvino extra)",
     "slow": "takes more than ten seconds",
     "gpu": "needs an NVIDIA GPU with TensorRT (the gpu extra)",
     "tensorrt": "builds engines by TensorRT-RTX, without a GPU (the aot extra)",
@@ -45,6 +46,8 @@ def missing_need(marker: str) -> str | None:
         return reason
     if marker == "tensorrt" and importlib.util.find_spec("tensorrt_rtx") is None:
         return "TensorRT-RTX is not installed (pip install -e '.[aot]')"
+    if marker == "openvino" and importlib.util.find_spec("openvino") is None:
+        return "OpenVINO is not installed (pip install -e '.[openvino]')"
     return None
 
 

@@ -47,11 +47,6 @@ def hindrance(variant: str = "") -> str:
     return cuda.hindrance()
 
 
-def variants(manifest: Manifest) -> tuple[str, ...]:
-    """Precisions, the default first."""
-    return PRECISIONS
-
-
 class Context(Protocol):
     """A network, ready to run for one set of input shapes."""
 
