@@ -139,8 +139,10 @@ class GraphOnDevice:
             if key not in self._sizes:
                 self._sizes[key] = self._network.context(shapes)
             call = Call(self, shapes, self._sizes[key])
-            yield call
-            self._busy = self._device.mark(self.stream)
+            try:
+                yield call
+            finally:
+                self._busy = self._device.mark(self.stream)
 
     def launch(self, call: Call, host_inputs: Sequence[str], host_outputs: Sequence[str]) -> None:
         """Copies in, network, copies out. The first call of its kind runs as it is, for TensorRT
