@@ -23,22 +23,23 @@ def time_tick(engine: LipSyncEngine, slots: int | None = None) -> dict[str, floa
     rng = np.random.default_rng(0)
     slots, side, crop_px = slots or len(engine.levels), engine.latent_side, engine.facts.crop_px
     crop = rng.integers(0, 255, (crop_px, crop_px, 3), dtype=np.uint8)
-    shape = (slots, engine.latent_channels, side, side)
-    latents = rng.standard_normal(shape).astype(np.float32)
     mel = np.full((slots, N_MELS, MEL_COLUMNS), SILENCE_LEVEL, np.float32)
     heard = np.ones((slots, MEL_COLUMNS), np.float32)
-    level = np.linspace(engine.levels[0], engine.levels[-1], slots, dtype=np.float32)
+    window = engine.open_window(0)
+    window.resize(slots)
     top, left, right = (round(share * side) for share in DECODED)
     at = [time.perf_counter()]
-    engine.encode(crop)
+    window.push(engine.encode(crop), None)
     at.append(time.perf_counter())
     tokens = engine.hear(mel, heard)
     at.append(time.perf_counter())
-    window = WindowInput(latents, latents, level, tokens, 1.0, (0.5, 0.5))
-    x0 = engine.denoise([window])[0][0, :, top:, left:right]
+    given = WindowInput(window.x(), window.z(), window.levels, tokens, 1.0, (0.5, 0.5))
+    x0 = engine.denoise([given])[0]
     at.append(time.perf_counter())
-    engine.decode(x0)
+    [(latent, slot)] = window.accept(x0)
+    here = (slice(None), slice(top, None), slice(left, right))
+    engine.decode(latent[here])
     at.append(time.perf_counter())
-    engine.move(x0, latents[0, :, top:, left:right])
+    engine.move(latent[here], slot.z[here])
     at.append(time.perf_counter())
     return {stage: 1e3 * float(spent) for stage, spent in zip(STAGES, np.diff(at), strict=True)}
