@@ -10,6 +10,9 @@ from enum import IntEnum
 BUDGET_S = 0.040  # of one tick
 OVERLOAD_S = 0.038  # mean above which slots pile up
 RELIEF_S = 0.030  # what the step above may be expected to take
+# Without the engine's work nothing moves with the voice: better to lose some pictures than all.
+SKIPPED_SHARE = 1 / 3  # of the slots, from which on the engine rests
+TRIED_S = 0.045  # a tick of two slots while it rests: every second frame would fit again
 WINDOW = 12  # slots that are judged together: 0.5 s
 LEAST = 8  # of them, after a change
 TRIALS = 3  # ticks that are judged where the engine rests
@@ -53,6 +56,7 @@ class Ladder:
             self._steps.remove(Step.EVERY_SECOND)
         self._at = 0
         self._spent: deque[float] = deque(maxlen=WINDOW)
+        self._skipped: deque[bool] = deque(maxlen=WINDOW)  # of each in `_spent`
         self._since_change = 0  # slots
         self._since_climb = EARLY_FALL
         self._wary = False
@@ -78,7 +82,7 @@ class Ladder:
         self._since_change += 1
         self._since_climb += 1
         if self.step is Step.HOLD and self._since_change > HOLD_SLOTS:
-            self._go(self._at + 1)
+            self._at, self._since_change = self._at + 1, 0  # what was tried goes on counting
         return not self.resting or self._since_change % TRIAL_EVERY == 0
 
     def ticked(self, seconds: float) -> None:
@@ -86,32 +90,44 @@ class Ladder:
         if not self._started:  # the first one waits for its stream to be opened
             self._started = True
             return
-        self._spent.append(min(seconds, 2 * BUDGET_S))  # one long tick is no overload
-        self._judge()
+        self._note(min(seconds, 2 * BUDGET_S))  # one long tick is no overload
 
     def skipped(self) -> None:
         """Learns that a slot waited for the engine in vain."""
         if self._started and not self.resting:
-            self._spent.append(BUDGET_S)
+            self._note(BUDGET_S, skipped=True)
+
+    def _note(self, spent_s: float, skipped: bool = False) -> None:
+        self._spent.append(spent_s)
+        self._skipped.append(skipped)
+        if self.resting:
+            self._judge_trials()
+        elif len(self._spent) >= LEAST:
             self._judge()
 
     def _judge(self) -> None:
-        count = len(self._spent)
-        mean_s = sum(self._spent) / count
-        patience = 2 if self._wary else 1
-        if self.resting:
-            if count < TRIALS * patience:
-                return
-            if mean_s < RELIEF_S:
-                self._go(self._steps.index(Step.HOLD) - 1)
-            else:
-                self._spent.popleft()
-        elif count >= LEAST and mean_s > OVERLOAD_S:
+        mean_s = sum(self._spent) / len(self._spent)
+        if self._steps[self._at + 1] is Step.HOLD:
+            overloaded = sum(self._skipped) >= SKIPPED_SHARE * len(self._skipped)
+        else:
+            overloaded = mean_s > OVERLOAD_S
+        if overloaded:
             self._go(self._at + 1)
-        elif self._at and count >= LEAST and self._since_change >= LEAST * patience:
-            relieved = mean_s * _DEARER[self.step] < RELIEF_S
-            if relieved:
-                self._go(self._at - 1)
+        elif (
+            self._at
+            and self._since_change >= LEAST * self._patience
+            and mean_s * _DEARER[self.step] < RELIEF_S
+        ):
+            self._go(self._at - 1)
+
+    def _judge_trials(self) -> None:
+        count = TRIALS * self._patience
+        if len(self._spent) >= count and sum(list(self._spent)[-count:]) < TRIED_S * count:
+            self._go(self._steps.index(Step.HOLD) - 1)
+
+    @property
+    def _patience(self) -> int:
+        return 2 if self._wary else 1
 
     def _go(self, at: int) -> None:
         if at > self._at:
@@ -121,3 +137,4 @@ class Ladder:
         self._at = at
         self._since_change = 0
         self._spent.clear()
+        self._skipped.clear()

@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 PENDING_SLOTS = 2  # slots that wait for a busy engine; older ones are skipped
 FIRST_SLACK_S = 0.012  # before the playout delay knows this call
+LAG_S = 0.010  # of a timer, above which the loop had no core
+DRAIN_S = 0.005
 FACE_VERDICTS = 5  # pictures in a row that must agree before a change is told
 
 
@@ -61,6 +63,7 @@ class Pipeline:
         self._person = person
         self._metrics = shared.metrics
         facts = shared.engine.facts
+        self._full_look_ahead_ms = facts.look_ahead_ms
         self._first_delay_s = facts.look_ahead_ms / 1000 + shared.tick_s + FIRST_SLACK_S
         self._now = asyncio.get_running_loop().time
         self._arrived, self._released, self._cut = Signal(), Signal(), Signal()
@@ -121,7 +124,7 @@ class Pipeline:
         while True:
             slot = self._clock.cut(self._now(), speaking=self._gate.speaking)
             if slot is None:
-                await self._arrived.wait(self._clock.next_check(self._now()))
+                await self._wait_for_slot()
                 continue
             if not self._playout.started:
                 self._playout.start(slot.cut_at, self._first_delay_s)
@@ -139,6 +142,13 @@ class Pipeline:
                 self._report.count("skipped")
                 self._ladder.skipped()
             self._cut.notify()
+
+    async def _wait_for_slot(self) -> None:
+        check = self._clock.next_check(self._now())
+        await self._arrived.wait(check)
+        if check is not None and self._now() - check > LAG_S:
+            # The loop itself was late: packets lie unread, and silence would take their place.
+            await asyncio.sleep(DRAIN_S)
 
     async def run_engine(self) -> None:
         """Steps the engine through the slots, one at a time."""
@@ -179,7 +189,7 @@ class Pipeline:
             self._report.count("held")
         else:
             picture = await self._worker.pass_through(slot)
-            self._pacer.put_picture(slot.index, picture, Kind.PASSED, self._now())
+            self._pacer.put_picture(slot.index, picture, Kind.PASSED, self._now(), self._early_s())
 
     def _follow_ladder(self) -> None:
         step = self._ladder.step
@@ -187,12 +197,12 @@ class Pipeline:
             return
         self._metrics.ladder(self._step, step)
         self._metrics.ladder_changes.labels(step.name.lower()).inc()
-        self._playout.keep(step is not Step.FULL)
         logger.info("quality: %s", step.name.lower())
         self._step = step
 
     def _put(self, finished: Finished) -> None:
-        self._pacer.put_picture(finished.slot, finished.picture, finished.kind, self._now())
+        now, early_s = self._now(), self._early_s()
+        self._pacer.put_picture(finished.slot, finished.picture, finished.kind, now, early_s)
         self._face_found = finished.face_found
         self._face_verdicts.append(finished.face_found)
         agreed = set(self._face_verdicts)
@@ -231,6 +241,12 @@ class Pipeline:
     def _look_ahead_ms(self) -> int:
         effort = self._ladder.effort
         return (effort.slots - 1) * (1 + effort.every_second) * 1000 // FPS
+
+    def _early_s(self) -> float:
+        """How much sooner pictures are ready at this step of the ladder than at the first."""
+        if self._ladder.resting:
+            return self._first_delay_s - FIRST_SLACK_S
+        return (self._full_look_ahead_ms - self._look_ahead_ms()) / 1000
 
     def close(self) -> None:
         """Ends the engine's stream; the tracks end with their connection."""

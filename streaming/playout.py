@@ -37,20 +37,11 @@ class PlayoutClock:
         self._target = 0.0
         self._late_since: float | None = None
         self._seen = 0
-        self._kept = False
         self.rebased = 0
 
     @property
     def started(self) -> bool:
         return self._base is not None
-
-    def keep(self, kept: bool) -> None:
-        """Whether the delay may not fall: pictures that come early for a while will be late again
-        when that while is over.
-        """
-        if self._kept and not kept:
-            self._lateness.clear()
-        self._kept = kept
 
     def start(self, now: float, delay_s: float) -> None:
         """Media time 0 leaves at now + delay_s until experience says otherwise."""
@@ -89,8 +80,6 @@ class PlayoutClock:
             ignored = max(2, int(OUTLIERS * len(self._lateness)))
             needed = float(np.sort(self._lateness)[-1 - ignored]) + SLACK_S
             self._target = min(needed, self._limit())
-            if self._kept and self._base is not None:
-                self._target = max(self._target, self._base)
 
     def _limit(self) -> float:
         return float(np.median(self._taken)) + MAX_DELAY_S if self._taken else math.inf

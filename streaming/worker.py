@@ -18,7 +18,7 @@ from .control import Controls
 from .ladder import Effort
 from .mediaclock import NEWER, SLOT, Slot
 from .pacer import Kind
-from .pictures import Rgb, bounded, to_rgb, with_edit
+from .pictures import MAX_PIXELS, Rgb, bounded, to_rgb, with_edit
 from .sound import Pcm
 
 
@@ -101,7 +101,9 @@ class EngineWorker:
 
     async def pass_through(self, slot: Slot[av.VideoFrame]) -> av.VideoFrame:
         """The slot's own picture, as the engine would give it back without an edit."""
-        return await asyncio.to_thread(bounded, slot.picture)
+        if slot.picture.width * slot.picture.height > MAX_PIXELS:
+            return await asyncio.to_thread(bounded, slot.picture)
+        return bounded(slot.picture)  # at most a millisecond, less than a thread is waited for
 
     def _step(
         self, slot: Slot[av.VideoFrame], voice: Pcm, want: Controls, effort: Effort

@@ -44,7 +44,8 @@ def test_one_hiccup_or_a_slow_start_is_no_overload() -> None:
     [
         (0.042, Step.SHORT),
         (0.047, Step.EVERY_SECOND),
-        (0.080, Step.PASS_THROUGH),
+        (0.070, Step.EVERY_SECOND),
+        (0.100, Step.PASS_THROUGH),
         (0.5, Step.PASS_THROUGH),
     ],
 )
@@ -60,7 +61,7 @@ def test_hold_is_short() -> None:
 
 
 @pytest.mark.parametrize("load_s", [0.042, 0.047, 0.06, 0.2, 1.0])
-@pytest.mark.parametrize("length", [10, 30, 60, 100, 300, 333])
+@pytest.mark.parametrize("length", [10, 30, 60, 70, 80, 90, 100, 300, 333])
 def test_it_is_back_within_three_seconds_of_the_load(load_s: float, length: int) -> None:
     steps = live(Ladder(3), 600, lambda n: load_s if 100 <= n < 100 + length else 0.015)
     end = 100 + length
@@ -69,10 +70,24 @@ def test_it_is_back_within_three_seconds_of_the_load(load_s: float, length: int)
     assert up == sorted(up, reverse=True), "step by step"
 
 
-def test_a_load_that_comes_and_goes_makes_it_wary() -> None:
-    """Two short rests of the load a second would make it climb and fall with each."""
+def test_a_load_that_comes_and_goes_does_not_stop_the_pictures() -> None:
     steps = live(Ladder(3), 1000, lambda n: 0.015 if n % 25 < 10 else 0.06)
-    assert len(path(steps)) < 1000 / 25
+    assert max(steps) is Step.EVERY_SECOND
+
+
+def test_a_climb_that_was_too_early_makes_it_wary() -> None:
+    ladder = Ladder(3)
+    live(ladder, 200, lambda n: 0.2)
+    trials = []
+    for _ in range(2):
+        assert ladder.resting
+        trials.append(0)
+        while ladder.resting:
+            if ladder.due():
+                ladder.ticked(0.044)
+                trials[-1] += 1
+        live(ladder, 20, lambda n: 0.2)
+    assert trials == [3, 6]
 
 
 def test_what_the_engine_does_at_each_step() -> None:
@@ -82,6 +97,7 @@ def test_what_the_engine_does_at_each_step() -> None:
         efforts[ladder.step] = (ladder.effort.slots, ladder.effort.every_second)
         if ladder.due():
             ladder.ticked(0.06 if slot else 0.0)
+            ladder.skipped()
     assert efforts[Step.FULL] == (3, False)
     assert efforts[Step.SHORT] == (2, False)
     assert efforts[Step.EVERY_SECOND] == (2, True)

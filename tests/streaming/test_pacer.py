@@ -141,6 +141,20 @@ def test_overload_caps_the_delay() -> None:
     assert now - media < MAX_DELAY_S + 0.01
 
 
+def test_pictures_that_are_early_for_a_while_do_not_lower_the_delay() -> None:
+    pacer: Pacer[int] = Pacer(PlayoutClock())
+    pacer.clock.start(0.0, 0.1)
+    for slot in range(500):
+        early_s = 0.04 if 100 <= slot < 400 else 0.0
+        ready_at = slot * SLOT_S + 0.098 - early_s
+        pacer.put_sound(slot, sound_of(slot))
+        pacer.put_picture(slot, slot, Kind.SYNCED, ready_at, early_s)
+        while pacer.take_sound(ready_at) or pacer.take_picture(ready_at):
+            pass
+    assert pacer.clock.release(0.0) == pytest.approx(0.1, abs=1e-3)
+    assert pacer.counts[Kind.REPEATED] == 0
+
+
 def test_stall_is_caught_up_with_and_leaves_no_delay() -> None:
     run = Run()
     taken = {n: n * SLOT_S for n in range(500)}

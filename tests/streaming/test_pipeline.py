@@ -22,11 +22,12 @@ from streaming.settings import Settings
 from streaming.worker import Finished
 
 from .double import DoubleEngine
-from .virtual import run_virtually
+from .virtual import VirtualLoop, run_virtually
 
 UP_CAMERA_S = 0.015  # capture to arrival
 UP_SOUND_S = 0.005
 PACKET_S = 0.010
+HOPS = 6  # turns of the loop that a packet takes from its socket to its track
 LOOK_AHEAD_S = 0.080
 
 
@@ -43,6 +44,8 @@ class Remote(MediaStreamTrack):
     async def recv(self) -> object:
         index, at = next(self._times, (0, 1e9))
         await asyncio.sleep(self._start + at - asyncio.get_running_loop().time())
+        for _ in range(HOPS):
+            await asyncio.sleep(0)
         return self._make(index)
 
 
@@ -73,6 +76,13 @@ class TimedWorker:
         pass
 
 
+def stall() -> None:
+    """The loop gets no core for a while; what came meanwhile is all there at once."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop._virtual_s += 0.1
+
+
 class Film:
     """What a call gave back: release time and origin of every picture and sound frame."""
 
@@ -90,6 +100,7 @@ class Film:
         tick_s: Callable[[int], float] = lambda n: 0.022,
         phase_s: float = 0.0,
         jitter_s: float = 0.0,
+        stalls: tuple[float, ...] = (),
     ) -> Pipeline:
         rng = np.random.default_rng(7)
         now = asyncio.get_running_loop().time
@@ -132,6 +143,9 @@ class Film:
                 self.heard.append(samples)
                 if samples[0] > 0:
                     self.sound.append((now() - start, (int(samples[0]) - 1) / 1000))
+
+        for at in stalls:
+            asyncio.get_running_loop().call_later(at, stall)
 
         jobs = [
             media.take_camera(Remote("video", arrivals.tolist(), picture), Colour()),
@@ -251,6 +265,15 @@ async def _overload(tick_s: float, worst: Step) -> None:
     heard = np.concatenate(film.heard).astype(np.int32)
     spoken = heard[np.flatnonzero(heard)[0] :]
     assert set(np.diff(spoken)) <= {0, 1}
+
+
+def test_a_loop_without_a_core_takes_no_packet_for_lost() -> None:
+    run_virtually(_stalled())
+
+
+async def _stalled() -> None:
+    media = await Film().shoot(20, stalls=tuple(3 + 1.003 * k for k in range(15)))
+    assert media._sound.padded_samples == 0
 
 
 @pytest.mark.parametrize("fps", [15.0, 30.0])
