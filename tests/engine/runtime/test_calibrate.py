@@ -154,7 +154,7 @@ def test_figures_of_other_weights_do_not_count(manifest: Manifest) -> None:
     assert not measured(replace(manifest, hashes={"denoiser.onnx": "other"}))
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{}'])
+@pytest.mark.parametrize("content", ["{", "[]", "{}"])
 def test_damaged_figures_are_one_clear_line(content: str, manifest: Manifest) -> None:
     (manifest.folder / FILE).write_text(content)
     with pytest.raises(WeightsError, match="is damaged"):
