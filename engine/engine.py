@@ -104,11 +104,12 @@ class LipSyncEngine:
 
     def _warm(self) -> None:
         """Pay now for what is paid for once a process or a shape: not in somebody's first second.
-        The detector, for one, loads its cascades.
+        The detector, for one, loads its cascades. Under load a window may lose a slot.
         """
+        slots = len(self.levels)
         with self._runtime.warming():
-            for slots in range(len(self.levels), 0, -1):
-                time_tick(self, slots)
+            for size in {slots, max(1, slots - 1)}:
+                time_tick(self, size)
             FaceFollower(self.landmarks).follow(np.zeros((480, 640, 3), np.uint8))
 
     def _race(self) -> float:

@@ -79,7 +79,7 @@ def test_every_output_of_every_graph(graph: str, runtime: Runtime, exact: Runtim
     assert max(differences(graph, runtime, exact, inputs)) < TOLERANCE[runtime.variant]
 
 
-@pytest.mark.parametrize(("batch", "slots"), product((1, 2, 8), (1, 2, 3, 4)))
+@pytest.mark.parametrize(("batch", "slots"), [*product((1, 2, 8), (1, 2, 3, 4))])
 def test_one_denoiser_serves_every_window(
     batch: int, slots: int, runtime: Runtime, exact: Runtime
 ) -> None:
