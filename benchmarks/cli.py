@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine import EngineError
 
-from . import engine_speed, latency, soak, sync
+from . import engine_speed, latency, peers, soak, sync
 from .errors import BenchError
 from .outcome import machine_facts, plot, save, tell
 
@@ -20,6 +20,7 @@ BENCHMARKS = {
     "sync": sync,
     "soak": soak,
     "engine": engine_speed,
+    "peers": peers,
 }
 BUSY_LOAD = 0.5
 
