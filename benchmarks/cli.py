@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine import EngineError
 
-from . import engine_speed, latency, peers, soak, sync
+from . import engine_speed, latency, peers, sessions, soak, sync
 from .errors import BenchError
 from .outcome import machine_facts, plot, save, tell
 
@@ -21,6 +21,7 @@ BENCHMARKS = {
     "soak": soak,
     "engine": engine_speed,
     "peers": peers,
+    "sessions": sessions,
 }
 BUSY_LOAD = 0.5
 

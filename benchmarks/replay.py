@@ -33,11 +33,11 @@ KEPT = 200_000  # notes of each kind: twenty minutes of packets
 NTP_FRACTION = 1 << 32
 
 
-class Refused(Exception):
+class Refused(BenchError):
     """The server took no call. clean: as its contract says, with a time to come back."""
 
     def __init__(self, status: int, retry_after: str | None, detail: str) -> None:
-        super().__init__(f"{status}: {detail}")
+        super().__init__(f"the server refused a call, {status}: {detail}")
         self.status = status
         self.clean = status == 503 and retry_after is not None and bool(detail)
 
@@ -149,10 +149,10 @@ class RecordedCall:
         begin = now_s()
         channel = self._pc.createDataChannel("control")
         channel.on("message", self._hear)
+        rtc_compat.prefer_codec(self._pc, "vp8")
         self._pc.addTrack(self._microphone)
         sender: Any = self._pc.addTrack(self._camera)
         sender._send_keyframe = lambda: self._camera.jump(self._recording.keyframes)
-        rtc_compat.prefer_codec(self._pc, "vp8")
         await self._pc.setLocalDescription(await self._pc.createOffer())
         sdp = self._pc.localDescription.sdp
         if reroute is not None:
