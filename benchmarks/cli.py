@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine import EngineError
 
-from . import engine_speed, latency, peers, sessions, soak, sync
+from . import engine_speed, latency, network, peers, sessions, soak, sync
 from .errors import BenchError
 from .outcome import machine_facts, plot, save, tell
 
@@ -22,6 +22,7 @@ BENCHMARKS = {
     "engine": engine_speed,
     "peers": peers,
     "sessions": sessions,
+    "network": network,
 }
 BUSY_LOAD = 0.5
 

@@ -160,9 +160,7 @@ def _graph_table(model: ModelSpeed) -> Table:
         share = 100 * gflops / limit if gflops and limit else None
         gflop = graph.work.gflop if graph.work else None
         params = graph.work.params / 1e6 if graph.work else None
-        rows.append(
-            [graph.graph, graph.spent.p50, graph.spent.p95, params, gflop, gflops, share]
-        )
+        rows.append([graph.graph, graph.spent.p50, graph.spent.p95, params, gflop, gflops, share])
     limit_text = f"{model.limit_gflops:.0f} GFLOP/s" if model.limit_gflops else "not measured"
     columns = ["", "p50 ms", "p95 ms", "M weights", "GFLOP", "GFLOP/s", "% of limit"]
     return Table(f"Graphs on {model.name}; limit of matrix products {limit_text}", columns, rows)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from .outcome import Cell, Outcome, Table, Target
@@ -95,9 +96,7 @@ async def _lag(lags: list[float]) -> None:
         lags.append(now_s() - before - 0.01)
 
 
-async def _sample(
-    server: Running, moments: list[Moment], start_s: float, part_s: float
-) -> None:
+async def _sample(server: Running, moments: list[Moment], start_s: float, part_s: float) -> None:
     end_s = now_s() + part_s
     while now_s() < end_s:
         moments.append(moment(await asyncio.to_thread(scrape, server.url), start_s))
@@ -119,11 +118,9 @@ def _parts(
     """A packet of each part's neighbour counts with it, so that no gap falls between them."""
     edges = [start_s, start_s + began_s, start_s + ended_s, float("inf")]
     parts = []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         inside = [n for n, a in enumerate(arrivals) if low <= a.at_s < high]
-        parts.append(
-            sound_path(arrivals[max(0, inside[0] - 1) : inside[-1] + 1] if inside else [])
-        )
+        parts.append(sound_path(arrivals[max(0, inside[0] - 1) : inside[-1] + 1] if inside else []))
     before, during, after = parts
     return before, during, after
 
@@ -154,10 +151,8 @@ def recovery_s(moments: Sequence[Moment], ended_s: float) -> float | None:
 def outcome(course: Course, names: tuple[str, str]) -> Outcome:
     missing = sum(path.missing_ms for path in course.sound)
     steps = {int(m.ladder) for m in course.moments}
-    lowest = min(
-        (fps for at_s, fps in rates(course.moments) if course.began_s < at_s < course.ended_s),
-        default=None,
-    )
+    during = [fps for at_s, fps in rates(course.moments) if course.began_s < at_s < course.ended_s]
+    lowest = min(during, default=0.0)
     return Outcome(
         name="sessions-hog",
         tables=[_sound_table(course), _course_table(course)],
@@ -174,7 +169,7 @@ def outcome(course: Course, names: tuple[str, str]) -> Outcome:
         remarks=[
             f"{course.busy} busy processes from {course.began_s:.1f} to {course.ended_s:.1f} s",
             f"ladder steps seen: {', '.join(map(str, sorted(steps)))}",
-            f"fewest synced pictures in a second of the hog: {lowest if lowest is None else round(lowest, 1)}",
+            f"synced pictures in the hog's worst second: {lowest:.1f}",
             f"this program itself was held up for {course.own_lag_ms:.0f} ms at most",
         ],
         draw=lambda figure: _draw(figure, course),

@@ -58,9 +58,7 @@ class _Graph:
         self._weights: list[Any] = []
         self._rng = np.random.default_rng(0)
 
-    def conv(
-        self, x: _Value, conv: Conv, *, groups: int = 1, act: str | None = "Relu"
-    ) -> _Value:
+    def conv(self, x: _Value, conv: Conv, *, groups: int = 1, act: str | None = "Relu") -> _Value:
         shape = (conv.channels, x.channels // groups, conv.kernel, conv.kernel)
         fan_in = x.channels // groups * conv.kernel**2
         out = self._node(

@@ -159,14 +159,14 @@ def _outcome(
             "threads": threads,
             "contenders": [asdict(contender) for contender in found],
         },
-        remarks=["the others' graphs are fp32 files, at the precision that the executor gives them"],
+        remarks=[
+            "the others' graphs are fp32 files, at the precision that the executor gives them"
+        ],
         draw=lambda figure: _draw(figure, found),
     )
 
 
-def _table(
-    found: list[Contender], against: float | None, runtime: Runtime, threads: int
-) -> Table:
+def _table(found: list[Contender], against: float | None, runtime: Runtime, threads: int) -> Table:
     rows: list[list[Cell]] = [
         [
             c.name,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import aioice.ice
 import av
 import numpy as np
 from aiohttp import ClientError, ClientSession, ClientTimeout
@@ -140,13 +141,16 @@ class RecordedCall:
         self._pc.on("connectionstatechange", self._on_state)
 
     async def connect(self, reroute: Callable[[str], str] | None = None) -> None:
-        """reroute: changes the answer's candidates; the offer then names none.
+        """reroute: changes the answer's candidates; the offer then names none, and only loopback is
+        used here.
 
         Raises:
             Refused: the server took no call.
             BenchError: no answer, or no connection.
         """
         begin = now_s()
+        if reroute is not None:
+            aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
         channel = self._pc.createDataChannel("control")
         channel.on("message", self._hear)
         rtc_compat.prefer_codec(self._pc, "vp8")
@@ -247,7 +251,9 @@ class RecordedCall:
 
 
 def without_candidates(sdp: str) -> str:
-    lines = [x for x in sdp.splitlines() if not x.startswith("a=candidate:")]
+    """As an offer before its candidates are known; the server then learns them from packets."""
+    told = ("a=candidate:", "a=end-of-candidates")
+    lines = [x for x in sdp.splitlines() if not x.startswith(told)]
     return "\r\n".join(lines) + "\r\n"
 
 

@@ -89,7 +89,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batching", nargs="+", metavar="MODE", help="a ramp for each value of this setting"
     )
-    parser.add_argument("--hog", type=int, metavar="N", help="one call, N busy processes for a while")
+    parser.add_argument(
+        "--hog", type=int, metavar="N", help="one call, N busy processes for a while"
+    )
     parser.add_argument(
         "--hog-seconds", type=float, default=10, help="before, during and after the hog, each (10)"
     )
@@ -139,9 +141,7 @@ async def _ramp(
     return Ramp(name, loads, refusal, clean)
 
 
-async def _measure(
-    name: str, server: Running, calls: list[RecordedCall], seconds: float
-) -> Load:
+async def _measure(name: str, server: Running, calls: list[RecordedCall], seconds: float) -> Load:
     begin_s, worst = now_s(), 0.0
     before, used = await asyncio.to_thread(scrape, server.url), (cpu_s(server.pid), _own_cpu_s())
     after = before
@@ -172,7 +172,9 @@ def load(
 ) -> Load:
     passed_s = after.at_s - before.at_s
     rates = {
-        stage: (after.value("frames_total", stage=stage) - before.value("frames_total", stage=stage))
+        stage: (
+            after.value("frames_total", stage=stage) - before.value("frames_total", stage=stage)
+        )
         / passed_s
         for stage in COUNTED
     }
