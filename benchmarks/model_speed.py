@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -85,7 +86,7 @@ def measure_model(
     shown = DEFAULT_SLOTS if DEFAULT_SLOTS in slots else slots[0]
     graphs = []
     for graph, inputs in graph_inputs(manifest, shown).items():
-        spent = timed(lambda graph=graph, inputs=inputs: runtime.run(graph, inputs), count)  # type: ignore[misc]
+        spent = timed(partial(runtime.run, graph, inputs), count)
         graphs.append(GraphSpeed(graph, spent, _work(manifest, graph, inputs)))
     ticks = [
         _tick_speed(LipSyncEngine(manifest, runtime, length), batch, count)

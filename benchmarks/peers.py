@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> Outcome:
         for path, facts in peers.items():
             inputs = _peer_inputs(facts)
             session = runtime.load(path)
-            jobs[facts.name] = lambda session=session, inputs=inputs: session.run(inputs)
+            jobs[facts.name] = partial(session.run, inputs)
             works[facts.name] = count_work(path, inputs)
     spent = in_turns(jobs, options.rounds)
     found = [Contender(name, spent[name], works.get(name)) for name in jobs]

@@ -52,8 +52,8 @@ def _write(path: Path, *, int8: bool) -> None:
     nodes, x = [], "a"
     for n in range(LAYERS):
         drawn = rng.standard_normal((SIDE, SIDE)).astype(np.float32)
+        whole = np.clip(np.rint(32 * drawn), -127, 127).astype(np.int8)
         if int8:
-            stored = np.clip(np.rint(32 * drawn), -127, 127).astype(np.int8)
             nodes += [
                 helper.make_node("QuantizeLinear", [x, "coarse", "middle"], [f"q{n}"]),
                 helper.make_node("DequantizeLinear", [f"q{n}", "coarse", "middle"], [f"d{n}"]),
@@ -61,9 +61,8 @@ def _write(path: Path, *, int8: bool) -> None:
                 helper.make_node("MatMul", [f"d{n}", f"f{n}"], [f"x{n}"]),
             ]
         else:
-            stored = scale * drawn
             nodes.append(helper.make_node("MatMul", [x, f"w{n}"], [f"x{n}"]))
-        weights.append(numpy_helper.from_array(stored, f"w{n}"))
+        weights.append(numpy_helper.from_array(whole if int8 else scale * drawn, f"w{n}"))
         x = f"x{n}"
     if int8:
         nodes += [

@@ -81,6 +81,6 @@ def _decode_sound(packets: list[bytes]) -> NDArray[np.int16]:
         for frame in codec.decode(av.Packet(packet))
     ]
     samples = np.concatenate(decoded)
-    if samples.dtype != np.int16:
-        samples = np.clip(np.rint(32768 * samples), -32768, 32767).astype(np.int16)
-    return samples
+    if samples.dtype.kind == "f":
+        samples = np.clip(np.rint(32768 * samples), -32768, 32767)
+    return samples.astype(np.int16)

@@ -244,7 +244,7 @@ class RecordedCall:
                 self.pictures.append(SeenPicture(at_s, stamp, frame.pts, frame.width))
             elif isinstance(frame, av.AudioFrame):
                 samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
-                self.sound.append(HeardSound(at_s, frame.pts, samples))
+                self.sound.append(HeardSound(at_s, frame.pts, samples.astype(np.int16)))
 
     def _hear(self, text: str) -> None:
         self.messages.append({"at_s": now_s(), **json.loads(text)})
@@ -287,5 +287,5 @@ def _is_retransmission(rtp_receiver: Any, packet: RtpPacket) -> bool:
 def _luma(frame: av.VideoFrame) -> NDArray[np.uint8]:
     """(H, W); 0..255."""
     plane = frame.planes[0]
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return rows[: frame.height, : frame.width]

@@ -73,11 +73,7 @@ def skew_ms(
         sent_s = call.picture_sent_at(picture.stamp)
         if stated_s is not None and sent_s is not None:
             late_picture.append(stated_s - offset_s - sent_s)
-    late_sound = [
-        late
-        for media, late in sound_delays_s(call, recording, begin_s, offset_s)
-        if media is not None
-    ]
+    late_sound = sound_delays_s(call, recording, begin_s, offset_s)
     sound, picture_late = spread(late_sound), spread(late_picture)
     return 1000 * (sound.p50 - picture_late.p50) if sound and picture_late else None
 
@@ -93,8 +89,8 @@ def _stated_s(returned: Returned, media: int, hz: int) -> float | None:
 
 def sound_delays_s(
     call: RecordedCall, recording: Recording, begin_s: float, offset_s: float
-) -> list[tuple[int, float]]:
-    """(media, delay) of each second of returned sound in which the recording is found again."""
+) -> list[float]:
+    """Of each second of returned sound in which the recording is found again."""
     start_s = call.sound_start_s
     parts = _parts([s for s in call.sound if s.at_s >= begin_s])
     found = []
@@ -105,7 +101,7 @@ def sound_delays_s(
         played_s = stated_s - offset_s - start_s  # had the recording's sound no delay at all
         delay_s = find_delay_s(recording.heard, samples, played_s)
         if delay_s is not None:
-            found.append((media, delay_s))
+            found.append(delay_s)
     return found
 
 

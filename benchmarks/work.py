@@ -42,9 +42,9 @@ def count_work(path: Path, inputs: Mapping[str, np.ndarray]) -> Work:
     shapes |= _shapes(model, sorted(names), inputs)
     macs = 0
     for node in counted:
-        operands = [shapes[name] for name in (*node.input[:2], node.output[0])]
+        a, b, out = (shapes[name] for name in (*node.input[:2], node.output[0]))
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        macs += _MACS[node.op_type](*operands, attributes)
+        macs += _MACS[node.op_type](a, b, out, attributes)
     return Work(sum(prod(w.dims) for w in model.graph.initializer), macs)
 
 
