@@ -154,7 +154,7 @@ def _row(
             [a for a in call.audio.arrivals if begin_s <= a.at_s < end_s]
         ).missing_ms,
         skew_ms=skew_ms(call, recording, begin_s, offset_s),
-        age=spread(picture_ages_ms(call, pictures)),
+        age=spread(picture_ages_ms(pictures)),
         dropped=dropped,
     )
 

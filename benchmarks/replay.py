@@ -55,10 +55,13 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class SeenPicture:
-    """One decoded picture. stamp: None where it cannot be read; media: ticks since the first."""
+    """One decoded picture. stamp: None where it cannot be read; sent_s: when the picture with this
+    stamp had gone last; media: ticks since the first.
+    """
 
     at_s: float
     stamp: int | None
+    sent_s: float | None
     media: int
     width: int
 
@@ -193,10 +196,6 @@ class RecordedCall:
         """Messages of the control channel, each with `at_s`."""
         return [message for message in self.messages if message["type"] == kind]
 
-    def picture_sent_at(self, stamp: int) -> float | None:
-        """When the picture with this stamp went last."""
-        return self._camera.sent_at.get(stamp)
-
     @property
     def sound_start_s(self) -> float | None:
         """When the recording's first sample was taken; it goes with its packet, 10 ms later."""
@@ -241,7 +240,8 @@ class RecordedCall:
             assert frame.pts is not None
             if isinstance(frame, av.VideoFrame):
                 stamp = read_stamp(_luma(frame))
-                self.pictures.append(SeenPicture(at_s, stamp, frame.pts, frame.width))
+                sent_s = None if stamp is None else self._camera.sent_at.get(stamp)
+                self.pictures.append(SeenPicture(at_s, stamp, sent_s, frame.pts, frame.width))
             elif isinstance(frame, av.AudioFrame):
                 samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
                 self.sound.append(HeardSound(at_s, frame.pts, samples.astype(np.int16)))

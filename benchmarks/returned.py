@@ -30,15 +30,10 @@ def newly_shown(pictures: Sequence[SeenPicture]) -> list[SeenPicture]:
     return new
 
 
-def picture_ages_ms(call: RecordedCall, pictures: Sequence[SeenPicture]) -> list[float]:
+def picture_ages_ms(pictures: Sequence[SeenPicture]) -> list[float]:
     """From being sent to being decoded, of each new picture."""
-    ages = []
-    for picture in newly_shown(pictures):
-        assert picture.stamp is not None
-        sent_s = call.picture_sent_at(picture.stamp)
-        if sent_s is not None and picture.at_s >= sent_s:
-            ages.append(1000 * (picture.at_s - sent_s))
-    return ages
+    new = newly_shown(pictures)
+    return [1000 * (p.at_s - p.sent_s) for p in new if p.sent_s is not None]
 
 
 def freezes(pictures: Sequence[SeenPicture], begin_s: float, end_s: float) -> int:
@@ -69,10 +64,8 @@ def skew_ms(
     late_picture = []
     for picture in pictures:
         stated_s = _stated_s(call.video, picture.media, PICTURE_HZ)
-        assert picture.stamp is not None
-        sent_s = call.picture_sent_at(picture.stamp)
-        if stated_s is not None and sent_s is not None:
-            late_picture.append(stated_s - offset_s - sent_s)
+        if stated_s is not None and picture.sent_s is not None:
+            late_picture.append(stated_s - offset_s - picture.sent_s)
     late_sound = sound_delays_s(call, recording, begin_s, offset_s)
     sound, picture_late = spread(late_sound), spread(late_picture)
     return 1000 * (sound.p50 - picture_late.p50) if sound and picture_late else None
