@@ -53,11 +53,11 @@ class Course:
 
 
 @contextmanager
-def hogs(count: int) -> Iterator[None]:
+def hogs(count: int) -> "Iterator[list[subprocess.Popen[bytes]]]":
     """`count` processes that only compute."""
     running = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(count)]
     try:
-        yield
+        yield running
     finally:
         for process in running:
             process.kill()

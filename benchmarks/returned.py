@@ -45,10 +45,9 @@ def freezes(pictures: Sequence[SeenPicture], begin_s: float, end_s: float) -> in
 def steady_from_s(pictures: Sequence[SeenPicture], after_s: float, fps: float) -> float | None:
     """From `after_s` to the first new picture that `fps` others a second follow for a second."""
     times = [p.at_s for p in newly_shown(pictures) if p.at_s >= after_s]
-    wanted = int(fps)
-    for n, at_s in enumerate(times[: len(times) - wanted]):
-        if times[n + wanted] - at_s <= 1.0:
-            return at_s - after_s
+    for first, last in zip(times, times[int(fps) :], strict=False):
+        if last - first <= 1.0:
+            return first - after_s
     return None
 
 
