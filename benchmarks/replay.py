@@ -8,7 +8,8 @@ import fractions
 import json
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,8 @@ from .recording import PACKET, PACKET_S, Recording
 
 PICTURE_HZ = 90_000
 CONNECT_LIMIT_S = 20.0
+CLOSE_LIMIT_S = 5.0
+MOST_BEHIND_S = 0.3
 KEPT = 200_000  # notes of each kind: twenty minutes of packets
 NTP_FRACTION = 1 << 32
 
@@ -92,12 +95,19 @@ def now_s() -> float:
 
 
 class _Sender(MediaStreamTrack):
-    """Gives a recording's packets at their time; aiortc packs and sends them as they are."""
+    """Gives a recording's packets at their time; aiortc packs and sends them as they are.
 
-    def __init__(self, kind: str, packets: list[bytes], period_s: float, hz: int) -> None:
+    entries: places where a receiver can begin. Held up for longer than MOST_BEHIND_S it leaves
+    packets out, as a camera would, and goes on at the next entry.
+    """
+
+    def __init__(
+        self, kind: str, packets: list[bytes], period_s: float, hz: int, entries: Sequence[int]
+    ) -> None:
         super().__init__()
         self.kind = kind
         self._packets, self._period_s, self._hz = packets, period_s, hz
+        self._entries = entries
         self._place = self._count = 0
         self.start_s: float | None = None
         self.sent_at: dict[int, float] = {}  # place in the recording -> when it went last
@@ -107,8 +117,13 @@ class _Sender(MediaStreamTrack):
             raise MediaStreamError
         if self.start_s is None:
             self.start_s = now_s()
-        due = self.start_s + self._period_s * self._count
-        await asyncio.sleep(due - now_s())
+        late_s = now_s() - self.start_s - self._period_s * self._count
+        if late_s > MOST_BEHIND_S:
+            left_out = int(late_s / self._period_s)
+            self._count += left_out
+            self._place = (self._place + left_out) % len(self._packets)
+            self.jump()
+        await asyncio.sleep(self.start_s + self._period_s * self._count - now_s())
         packet = av.Packet(self._packets[self._place])
         packet.pts = round(self._count * self._period_s * self._hz)
         packet.time_base = fractions.Fraction(1, self._hz)
@@ -117,16 +132,17 @@ class _Sender(MediaStreamTrack):
         self._count += 1
         return packet
 
-    def jump(self, places: list[int]) -> None:
-        """Goes on at the next of these."""
-        self._place = next((place for place in places if place >= self._place), places[0])
+    def jump(self) -> None:
+        """Goes on at the next entry."""
+        entries = self._entries
+        self._place = next((place for place in entries if place >= self._place), entries[0])
 
 
 class RecordedCall:
     """One call to `url`. decode: pictures and sound are decoded, stamps read."""
 
     def __init__(self, url: str, recording: Recording, *, decode: bool = False) -> None:
-        self._url, self._recording, self._decode = url, recording, decode
+        self._url, self._decode = url, decode
         self.video, self.audio = Returned(), Returned()
         self.pictures: deque[SeenPicture] = deque(maxlen=KEPT)
         self.sound: deque[HeardSound] = deque(maxlen=KEPT)
@@ -136,8 +152,12 @@ class RecordedCall:
         self._pc_id = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._connected = asyncio.Event()
-        self._camera = _Sender("video", recording.pictures, 1 / FPS, PICTURE_HZ)
-        self._microphone = _Sender("audio", recording.sound, PACKET_S, RATE_HZ)
+        self._camera = _Sender(
+            "video", recording.pictures, 1 / FPS, PICTURE_HZ, recording.keyframes
+        )
+        self._microphone = _Sender(
+            "audio", recording.sound, PACKET_S, RATE_HZ, range(len(recording.sound))
+        )
         rtc_compat.apply(video_kbps=2000, loopback=True, observe=lambda *_: None)
         self._pc = RTCPeerConnection(rtc_compat.configuration([]))
         self._pc.on("track", self._receive)
@@ -159,7 +179,7 @@ class RecordedCall:
         rtc_compat.prefer_codec(self._pc, "vp8")
         self._pc.addTrack(self._microphone)
         sender: Any = self._pc.addTrack(self._camera)
-        sender._send_keyframe = lambda: self._camera.jump(self._recording.keyframes)
+        sender._send_keyframe = self._camera.jump
         await self._pc.setLocalDescription(await self._pc.createOffer())
         sdp = self._pc.localDescription.sdp
         if reroute is not None:
@@ -179,15 +199,15 @@ class RecordedCall:
     async def close(self) -> None:
         """Ends the call at the server, then here."""
         if self._pc_id:
-            try:
+            # Without an answer the server is gone, and the call with it.
+            with suppress(ClientError, TimeoutError):
                 async with (
-                    ClientSession(timeout=ClientTimeout(total=5)) as http,
+                    ClientSession(timeout=ClientTimeout(total=CLOSE_LIMIT_S)) as http,
                     http.delete(f"{self._url}/api/sessions/{self._pc_id}"),
                 ):
                     pass
-            except (ClientError, TimeoutError):
-                pass  # the server is gone, and the call with it
-        await self._pc.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._pc.close(), CLOSE_LIMIT_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -84,7 +84,7 @@ async def test_ramp_ends_at_the_refusal(
         ramp = await sessions._ramp("double", server, recording, 5, 1.5)
     assert [load.sessions for load in ramp.loads] == [1, 2]
     assert ramp.clean and ramp.carried == 2
-    assert ramp.loads[1].synced_fps > 0 and ramp.loads[1].tick_p95_ms is not None
+    assert ramp.loads[1].tick_p95_ms is not None
     outcome = sessions._outcome([ramp], ("face", "voice"), limited=True)
     assert [target.met for target in outcome.targets] == [True, True]
     assert outcome.tables[0].rows[-1][-1] == "refused cleanly"
