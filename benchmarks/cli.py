@@ -1,4 +1,4 @@
-"""`omnisync bench latency|sync|soak|engine`: measures, prints tables, writes JSON and a plot.
+"""`omnisync bench BENCHMARK`: measures, prints tables, writes JSON and a plot.
 
 Nothing else may run on the machine while timing. Exit code 0 means that the figures were taken, not
 that they are good: `met` and `MISSED` say that.
