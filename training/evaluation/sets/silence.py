@@ -55,11 +55,9 @@ def _recorded(name: str, count: int) -> Sound:
     return np.resize(pcm, count)
 
 
-def quiet_drive(speech: Drive, seconds: float) -> tuple[Drive, tuple[Segment, ...]]:
-    """Speech, then each sound for `seconds`, as one drive of unknown openings after the speech."""
-    frames = round(seconds * 25)
-    count = frames * SAMPLES_PER_FRAME
-    sounds = {
+def quiet_sounds(count: int) -> dict[str, Sound]:
+    """Each sound by name, (count,), -1..1."""
+    return {
         "digital silence": np.zeros(count),
         "room": _room(count),
         "breath noise": _breath(count),
@@ -67,6 +65,12 @@ def quiet_drive(speech: Drive, seconds: float) -> tuple[Drive, tuple[Segment, ..
         "laughter": _recorded("mfa_laughter", count),
         "music": _music(count),
     }
+
+
+def quiet_drive(speech: Drive, seconds: float) -> tuple[Drive, tuple[Segment, ...]]:
+    """Speech, then each sound for `seconds`, as one drive of unknown openings after the speech."""
+    frames = round(seconds * 25)
+    sounds = quiet_sounds(frames * SAMPLES_PER_FRAME)
     spoken = len(speech.opening)
     segments = [Segment("speech", 0, spoken)]
     for k, name in enumerate(sounds):
