@@ -92,10 +92,10 @@ def swell(count: int, attack: float, shape: float = 1.0) -> Sound:
 
 
 def calls(rng: np.random.Generator) -> list[tuple[int, int]]:
-    """A bout of laughter as (start, length) of its calls in samples: 3.5 to 6.5 a second, slowing
+    """A bout of laughter as (start, length) of its calls in samples: 3 to 8 a second, slowing
     down.
     """
-    period, at, found = RATE / rng.uniform(3.5, 6.5), 0.0, []
+    period, at, found = RATE / rng.uniform(3, 8), 0.0, []
     share, slower = rng.uniform(0.3, 0.7), rng.uniform(0.99, 1.06)
     for _ in range(int(rng.integers(2, 12))):
         found.append((int(at), int(period * share * rng.uniform(0.8, 1.2))))

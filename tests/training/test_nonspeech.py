@@ -51,7 +51,7 @@ def test_laughter_repeats_one_vowel_at_its_rate() -> None:
         bout = laughed(tone, np.random.default_rng(seed))
         assert len(bout) == times[-1][0] + 2 * times[-1][1]
         for (start, length), (after, _) in itertools.pairwise(times):
-            assert RATE / 8 < after - start < RATE / 2
+            assert RATE / 9 < after - start < RATE / 2
             call, rest = bout[start : start + length], bout[start + length : after]
             assert call.std() > rest.std()
 
