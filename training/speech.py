@@ -1,5 +1,6 @@
 """Voices for the audio encoder: GRID's sentences in other voices with their true lips, and
-synthetic or transcribed speech of many languages with the lips that `articulation` gives them.
+synthetic or transcribed speech of many languages with the lips that `articulation` gives them. Of
+sounds that are no speech it makes a file of their own.
 
 Writes speech.npz: `mel/NAME` float16 (80, C), `pose/NAME` float32 (T, P) and `weight/NAME` float16
 (T,), how much each frame counts: closures of p b m and what is no speech count more. Seeded.
@@ -236,6 +237,7 @@ KINDS = {
     "natural": natural,
     "no_speech": no_speech,
 }
+VOICED = ["filmed", "languages", "natural"]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -246,7 +248,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="speech.npz")
     parser.add_argument("--sentences", type=int, default=1500, help="of espeak-ng")
     parser.add_argument("--turns", type=int, default=2, help="other voices for each GRID sentence")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=VOICED)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     articulation = Articulation()
