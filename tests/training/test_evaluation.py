@@ -19,7 +19,6 @@ from training.evaluation.sets.silence import WORDS_S, quiet_sounds
 from training.evaluation.targets import TARGETS, Target
 from training.grid import read_pcm
 from training.lip_pose import LIPS_INNER, LIPS_OUTER
-from training.splits import data_dir
 from training.sync_figures import Judged, pooled, r_interval
 
 
@@ -200,8 +199,8 @@ def test_drives_carry_the_true_face_and_its_sentence(data_dir: Path) -> None:
 
 
 @pytest.mark.data
-def test_laughter_is_judged_without_the_words_between() -> None:
-    pcm = read_pcm(data_dir() / "audio" / "mfa" / "mfa_laughter.flac") / 32768
+def test_laughter_is_judged_without_the_words_between(data_dir: Path) -> None:
+    pcm = read_pcm(data_dir / "audio" / "mfa" / "mfa_laughter.flac") / 32768
     (start, end), *_ = ((round(a * 16_000), round(b * 16_000)) for a, b in WORDS_S["mfa_laughter"])
     sound = quiet_sounds(64_000)["laughter"]
     assert (sound[:start] == pcm[:start]).all()
