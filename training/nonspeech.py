@@ -28,7 +28,7 @@ SYNTHETIC: dict[Callable[[int, np.random.Generator], Sound], float] = {
     tune: 0.22, tones: 0.03, wind: 0.02, traffic: 0.03, hits: 0.05, rustle: 0.02,
     coloured_noise: 0.03, clicks: 0.02,
 }  # fmt: skip
-RECORDED = 0.25  # of all, laughter and pauses from recordings
+RECORDED = 0.4  # of all, laughter and pauses from voices
 
 
 @dataclass
@@ -74,7 +74,7 @@ class NonSpeech:
     def _one(self, count: int) -> Sound:
         rng = self.rng
         if self.vowels and rng.random() < RECORDED:
-            return self._sighing(count) if rng.random() < 0.25 else self._laughing(count)
+            return self._sighing(count) if rng.random() < 0.2 else self._laughing(count)
         makers, shares = list(SYNTHETIC), np.array(list(SYNTHETIC.values()))
         return makers[int(rng.choice(len(makers), p=shares / shares.sum()))](count, rng)
 

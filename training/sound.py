@@ -35,7 +35,7 @@ from training.voice_table import VoiceTable
 from training.voices import overlaid, vary
 
 GAP_SHARE = 0.3  # of the lips' gap in the loss
-BACKGROUND_SHARE = 0.25  # of voices, with another sound 0 to 25 dB below them
+BACKGROUND_SHARE = 0.15  # of voices, with another sound 0 to 25 dB below them
 
 
 def mel_window(mel: np.ndarray, index: int) -> np.ndarray:

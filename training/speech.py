@@ -223,6 +223,9 @@ def no_speech(voices: Voices, args: argparse.Namespace) -> Drawn:
     sounds, rng = NonSpeech(np.random.default_rng(args.seed + 1)), voices.rng
     sounds.cut(real_speech())
     sounds.cut(filmed_speech(args))
+    for k in range(args.sentences // 5):
+        language = LANGUAGES[k % len(LANGUAGES)]
+        sounds.cut([say_espeak(sentence(language, rng), language, str(rng.choice(VARIANTS)))])
     for k in range(2 * args.sentences // 3):
         yield f"no_speech_{k}", voices.no_speech(sounds, float(rng.uniform(3, 6)))
     for k in range(args.sentences // 3):
