@@ -5,14 +5,18 @@ network, no asyncio, no torch.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio import FPS, MEL_COLUMNS, N_MELS, SILENCE_LEVEL
+from engine.batch import MOST, InputRows, SharedCalls
+from engine.costs import CallCosts, measure_costs
 from engine.errors import EngineError
 from engine.face.follow import FaceFollower
 from engine.personal import Person, PersonalDenoiser, PersonalDenoisers
@@ -45,10 +49,14 @@ class LipSyncEngine:
             raise EngineError(
                 f"these weights offer no window of {slots} slots: choose one of {offered}"
             )
-        self.levels = manifest.levels[slots]
+        self.levels, self.grids = manifest.levels[slots], manifest.levels
         self.latent_channels, self.latent_side = manifest.latent_channels, manifest.latent_side
         self._runtime = runtime
         self._personal = PersonalDenoisers(manifest, runtime)
+        self._rows = InputRows()
+        self._shared: SharedCalls | None = None
+        self._streams: WeakSet[LipSyncStream] = WeakSet()
+        self._lock = Lock()
         self.facts = EngineFacts(
             model=manifest.model,
             runtime=f"{runtime.name} {runtime.variant}",
@@ -95,7 +103,15 @@ class LipSyncEngine:
             PersonError: the person was made for other weights.
         """
         denoiser = self._personal.get(person) if person is not None else None
-        return LipSyncStream(self, strength, face_box, seed, denoiser)
+        stream = LipSyncStream(self, strength, face_box, seed, denoiser)
+        with self._lock:
+            self._streams.add(stream)
+        return stream
+
+    def closed(self, stream: LipSyncStream) -> None:
+        """No window of this stream will come any more; `LipSyncStream.close` says so."""
+        with self._lock:
+            self._streams.discard(stream)
 
     def fits(self, person: Person) -> bool:
         """Whether the person was made for these weights."""
@@ -136,52 +152,73 @@ class LipSyncEngine:
 
     def denoise(self, windows: Sequence[WindowInput]) -> list[Array]:
         """x0 (L, 16, h, w) of the windows of several streams: one denoiser call for all that share
-        a denoiser.
+        a denoiser and have as many slots.
         """
-        groups: dict[PersonalDenoiser | None, list[int]] = {}
+        groups: dict[tuple[PersonalDenoiser | None, int], list[int]] = {}
         for k, window in enumerate(windows):
-            groups.setdefault(window.denoiser, []).append(k)
+            groups.setdefault((window.denoiser, len(window.level)), []).append(k)
         x0: dict[int, Array] = {}
-        for denoiser, members in groups.items():
-            inputs = _stacked([windows[k] for k in members])
-            if denoiser is None:
-                found = self._runtime.run("denoiser", inputs)[0]
-            else:
-                found = denoiser.run(inputs)
-            x0.update(zip(members, found, strict=True))
+        for (denoiser, _), members in groups.items():
+            for first in range(0, len(members), MOST):
+                some = members[first : first + MOST]
+                with self._rows.stacked([windows[k] for k in some]) as inputs:
+                    if denoiser is None:
+                        found = self._runtime.run("denoiser", inputs)[0]
+                    else:
+                        found = denoiser.run(inputs)
+                x0.update(zip(some, found, strict=True))
         return [x0[k] for k in range(len(windows))]
+
+    def refine(self, window: WindowInput) -> Array:
+        """x0 (L, 16, h, w) of one stream's window: in a call shared with other threads' windows
+        after `share_calls`.
+        """
+        if self._shared is None:
+            return self.denoise([window])[0]
+        with self._lock:
+            company = sum(stream.denoiser is window.denoiser for stream in self._streams)
+        return self._shared(window, company)
+
+    def share_calls(self, most: int, observe: Callable[[int], None] = lambda size: None) -> None:
+        """From now on streams share denoiser calls of up to `most` windows; before they are opened.
+        observe: told the size of each call.
+        """
+        self._shared = SharedCalls(self.denoise, min(most, MOST), observe=observe)
+
+    def measure_calls(self) -> CallCosts:
+        """What sharing calls saves here. Blocks for some hundred ms."""
+        return measure_costs(self.denoise, self._any_window())
 
     def measure_tick_ms(self, n: int = 20) -> float:
         """Median of `n` warm ticks on random input, in ms: encode, audio, denoise, decode and
         motion.
         """
         rng = np.random.default_rng(0)
-        slots, side = len(self.levels), self.latent_side
         crop = rng.integers(0, 255, (self.facts.crop_px, self.facts.crop_px, 3), dtype=np.uint8)
-        latents = rng.standard_normal((slots, self.latent_channels, side, side)).astype(np.float32)
-        mel = np.full((slots, N_MELS, MEL_COLUMNS), SILENCE_LEVEL, np.float32)
-        heard = np.ones((slots, MEL_COLUMNS), np.float32)
-        level = np.array(self.levels, np.float32)
+        window = self._any_window()
         spent = []
         for _ in range(n + 2):
             begin = time.perf_counter()
             self.encode(crop)
-            tokens = self.hear(mel, heard)
-            window = WindowInput(latents, latents, level, tokens, 1.0, (0.5, 0.5))
+            self.hear(*_silence(len(self.levels)))
             x0 = self.denoise([window])[0][0]
             self.decode(x0)
-            self.move(x0, latents[0])
+            self.move(x0, window.z[0])
             spent.append((time.perf_counter() - begin) * 1e3)
         return float(np.median(spent[2:]))
 
+    def _any_window(self) -> WindowInput:
+        """A full window of random latents in silence."""
+        slots, side = len(self.levels), self.latent_side
+        shape = (slots, self.latent_channels, side, side)
+        latents = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        tokens = self.hear(*_silence(slots))
+        return WindowInput(
+            latents, latents, np.array(self.levels, np.float32), tokens, 1.0, (0.5, 0.5)
+        )
 
-def _stacked(windows: Sequence[WindowInput]) -> dict[str, Array]:
-    """The denoiser's inputs."""
-    return {
-        "x": np.stack([w.x for w in windows]),
-        "z": np.stack([w.z for w in windows]),
-        "level": np.stack([w.level for w in windows]),
-        "tokens": np.stack([w.tokens for w in windows]),
-        "strength": np.array([w.strength for w in windows], np.float32),
-        "mouth": np.array([w.mouth for w in windows], np.float32),
-    }
+
+def _silence(slots: int) -> tuple[Array, Array]:
+    """Mel windows (L, 80, M) and heard (L, M)."""
+    mel = np.full((slots, N_MELS, MEL_COLUMNS), SILENCE_LEVEL, np.float32)
+    return mel, np.ones((slots, MEL_COLUMNS), np.float32)

@@ -1,6 +1,7 @@
 """`omnisync doctor`: what works on this machine, and why not where it does not."""
 
 import argparse
+import asyncio
 import platform
 import socket
 import sys
@@ -11,7 +12,7 @@ import aioice.ice
 import av
 
 from .app import PAGE
-from .capacity import seats, usable_cores
+from .capacity import measure_capacity, usable_cores
 
 TICK_BUDGET_MS = 40.0
 PACKAGES = ("aiortc", "aiohttp", "av", "onnxruntime", "opencv-python-headless", "numpy")
@@ -96,16 +97,16 @@ def _engine() -> Finding:
 
     try:
         engine = LipSyncEngine.load()
-        tick_ms = engine.measure_tick_ms()
+        capacity = asyncio.run(measure_capacity(engine))
     except EngineError as error:
         return False, str(error)
     facts = engine.facts
     words = (
         f"{facts.model} on {facts.runtime}, {facts.crop_px} px, "
-        f"look-ahead {facts.look_ahead_ms} ms, tick {tick_ms:.1f} ms of {TICK_BUDGET_MS:.0f}, "
-        f"{seats(0, tick_ms, usable_cores())} at a time"
+        f"look-ahead {facts.look_ahead_ms} ms, tick {capacity.tick_ms:.1f} ms "
+        f"of {TICK_BUDGET_MS:.0f}, {capacity.seats} at a time"
     )
-    return tick_ms < TICK_BUDGET_MS, words
+    return capacity.tick_ms < TICK_BUDGET_MS, words
 
 
 if __name__ == "__main__":

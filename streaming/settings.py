@@ -15,6 +15,7 @@ from pydantic_settings import (
 )
 
 Codec = Literal["vp8", "h264"]
+Batching = Literal["auto", "on", "off"]
 
 
 class WrongSettings(Exception):
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
     ice_servers: list[IceServer] = Field([], description="STUN and TURN servers for both sides")
     video_kbps: int = Field(2000, ge=200, le=20000, description="bit rate of the returned picture")
     max_sessions: int = Field(0, ge=0, le=1000, description="calls at a time; 0: by measured speed")
+    batching: Batching = Field("auto", description="share model calls; auto: where it is faster")
     max_sdp_bytes: int = Field(65536, ge=2048, le=1 << 20, description="largest accepted offer")
     offers_per_minute: int = Field(30, ge=1, le=6000, description="offers per address and minute")
     connect_timeout_s: float = Field(15.0, gt=0, le=120, description="time to become connected")
