@@ -9,6 +9,7 @@ STAGES = {
     "grid": "GRID clips -> aligned crops, sound and lip poses",
     "portraits": "still portraits -> talking, exact pairs",
     "rendered": "rendered heads -> aligned crops",
+    "drawn": "drawn faces that talk, from seeds",
     "autoencoder": "crop <-> latent",
     "alignment": "phoneme times of GRID's sentences",
     "articulation": "phonemes and their times -> lip pose",
