@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engine.audio import FPS, MEL_COLUMNS, N_MELS, SILENCE_LEVEL
 from engine.errors import EngineError
 from engine.face.follow import FaceFollower
+from engine.face.paste import Moves
 from engine.personal import Person, PersonalDenoiser, PersonalDenoisers
 from engine.runtime.choice import start
 from engine.runtime.protocol import Manifest, Runtime
@@ -113,13 +114,11 @@ class LipSyncEngine:
         crop = self._runtime.run("decoder", {"z": latent[None]})[0][0]
         return np.ascontiguousarray((crop.transpose(1, 2, 0) + 1) * 127.5)
 
-    def move(self, latent: Array, source: Array) -> tuple[Array, Array]:
-        """Edited and source latent (16, h, w), or the same part of both -> motion (4h, 4w, 2) in
-        crop units, kept (4h, 4w) 0..1: see `engine.face.paste`.
-        """
+    def move(self, latent: Array, source: Array) -> Moves:
+        """Edited and source latent (16, h, w), or the same part of both -> fields (4h, 4w)."""
         inputs = {"z": latent[None], "source": source[None]}
-        motion, kept = self._runtime.run("motion", inputs)
-        return np.ascontiguousarray(motion[0].transpose(1, 2, 0)), kept[0, 0]
+        motion, kept, covered = self._runtime.run("motion", inputs)
+        return Moves(np.ascontiguousarray(motion[0].transpose(1, 2, 0)), kept[0, 0], covered[0, 0])
 
     def hear(self, mel: Array, heard: Array) -> Array:
         """Mel windows (N, 80, M) and heard (N, M) -> tokens (N, K, D)."""

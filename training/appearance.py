@@ -197,7 +197,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
         z, source_z, target, source, seen, seen_kept = (part.to(args.device) for part in batch)
         with torch.autocast(args.device, torch.bfloat16):
             edit = model.decoder(z).float()
-            motion, kept = (field.float() for field in model.motion(z, source_z))
+            motion, kept, _ = (field.float() for field in model.motion(z, source_z))
         shown = composite(source, edit, motion, kept)
         leaf = shown.detach().requires_grad_(True)
         loss = loss_of(leaf, target, weight)

@@ -19,6 +19,7 @@ STAGES = {
     "teacher": "the denoiser, unguided",
     "distill": "fold guidance into one pass",
     "appearance": "edited latent -> picture: the motion net and the decoder",
+    "covers": "what stands before a face -> the motion net",
     "ablate": "the ablation table: the method's parts taken away one by one",
     "landmarks": "the landmark net",
     "evaluate": "lip sync judged on held-out pictures",
