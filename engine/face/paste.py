@@ -112,24 +112,28 @@ def _in_frame(fields: Field, transform: Similarity) -> Field:
 
 
 def _cover(crop: Rgb, covered: Field) -> Field | None:
-    """What stands before the face, (S, S) 0..1, its edges where the crop has them (guided filter,
-    He et al. 2010); None where nothing does.
+    """What stands before the face, (S, S) 0..1, its edges where the crop has them (fast guided
+    filter, He and Sun 2015, arXiv 1505.00996); None where nothing does.
     """
     if covered.max() < COVERED[1]:
         return None
     size, (reach, contrast) = crop.shape[0], EDGE
-    side = 2 * round(reach * size) + 1
-    said = cv2.resize(covered, (size, size), interpolation=cv2.INTER_LINEAR)
+    half = (size // 2, size // 2)
+    side = 2 * round(reach * size / 2) + 1
     guide = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    light = cv2.resize(guide, half, interpolation=cv2.INTER_AREA)
+    said = cv2.resize(covered, half, interpolation=cv2.INTER_LINEAR)
 
     def mean(field: Field) -> Field:
         blurred: Field = cv2.boxFilter(field, -1, (side, side), borderType=cv2.BORDER_REPLICATE)
         return blurred
 
-    light, share = mean(guide), mean(said)
-    spread = mean(guide * guide) - light * light + np.float32(contrast**2)
-    slope = cv2.divide(mean(guide * said) - light * share, spread)
-    return smooth_step(mean(slope) * guide + mean(share - slope * light), COVERED)
+    mean_light, mean_said = mean(light), mean(said)
+    spread = mean(light * light) - mean_light * mean_light + np.float32(contrast**2)
+    slope = cv2.divide(mean(light * said) - mean_light * mean_said, spread)
+    line = cv2.merge([mean(slope), mean(mean_said - slope * mean_light)])
+    factor, offset = cv2.split(cv2.resize(line, (size, size), interpolation=cv2.INTER_LINEAR))
+    return smooth_step(factor * guide + offset, COVERED)
 
 
 def _drawn(
