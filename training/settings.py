@@ -75,7 +75,6 @@ class CoversStage(Stage):
     minutes: float = 4
     rate: float = 1e-3
     batch: int = 24
-    threads: int = 2
     seed: int = 3
     frames: int = field(default=2400, metadata={"help": "crops that something is painted on"})
 
