@@ -20,6 +20,7 @@ from engine.batch import MOST, InputRows, SharedCalls
 from engine.costs import CallCosts, measure_costs
 from engine.errors import EngineError
 from engine.face.follow import FaceFollower
+from engine.face.paste import Moves
 from engine.personal import Person, PersonalDenoiser, PersonalDenoisers
 from engine.runtime.calibrate import fastest
 from engine.runtime.choice import AUTO, start
@@ -167,12 +168,10 @@ class LipSyncEngine:
         crop = self._run("decoder", {"z": latent})[0][0]
         return np.ascontiguousarray((crop.transpose(1, 2, 0) + 1) * 127.5)
 
-    def move(self, latent: Array, source: Array) -> tuple[Array, Array]:
-        """Edited and source latent (16, h, w), or the same part of both -> motion (4h, 4w, 2) in
-        crop units, kept (4h, 4w) 0..1: see `engine.face.paste`.
-        """
-        motion, kept = self._run("motion", {"z": latent, "source": source})
-        return np.ascontiguousarray(motion[0].transpose(1, 2, 0)), kept[0, 0]
+    def move(self, latent: Array, source: Array) -> Moves:
+        """Edited and source latent (16, h, w), or the same part of both -> fields (4h, 4w)."""
+        motion, kept, covered = self._run("motion", {"z": latent, "source": source})
+        return Moves(np.ascontiguousarray(motion[0].transpose(1, 2, 0)), kept[0, 0], covered[0, 0])
 
     def _run(self, graph: str, latents: Mapping[str, Array]) -> list[Array]:
         """A graph of one latent, or of two, wherever they lie."""

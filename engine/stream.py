@@ -33,7 +33,7 @@ from engine.face.align import (
     warp_crop,
 )
 from engine.face.follow import FaceFollower
-from engine.face.paste import paste
+from engine.face.paste import Moves, paste
 from engine.face.points import LANDMARKS, MOUTH
 from engine.window import RollingWindow, Slot
 
@@ -308,31 +308,36 @@ class LipSyncStream:
         if held.transform is None or held.crop is None or self.bypass:
             return SyncedFrame(held.index, held.frame, None, held.transform is not None)
         with self._stage("decode"):
-            edit, motion, kept = self._decode(edited.latent, edited.z, held.crop)
+            edit, moves = self._decode(edited.latent, edited.z, held.crop)
         with self._stage("paste"):
             alpha = _fade_out(held.alpha, following)
-            rgb, mask = paste(held.frame, held.crop, edit, motion, kept, held.transform, alpha)
+            rgb, mask = paste(held.frame, held.crop, edit, moves, held.transform, alpha)
         return SyncedFrame(held.index, rgb, mask, True)
 
     def _decode(
         self, latent: NDArray[np.float32], z: NDArray[np.float32], crop: Rgb
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """The edited crop (S, S, 3) 0..255, motion (s, s, 2) and kept (s, s); computed where it may
-        be pasted, else the source.
+    ) -> tuple[NDArray[np.float32], Moves]:
+        """The edited crop (S, S, 3) 0..255 and how the source moves; computed where it may be
+        pasted, else the source.
         """
         side = latent.shape[1]
         top, left, right = (round(share * side) for share in DECODED)
         here = (slice(None), slice(top, None), slice(left, right))
         part = self._engine.decode(latent[here])
-        moves, keeps = self._engine.move(latent[here], z[here])
+        moved = self._engine.move(latent[here], z[here])
         edit = crop.astype(np.float32)
-        pixels, cells = crop.shape[0] // side, moves.shape[0] // (side - top)  # a latent pixel
+        pixels, cells = crop.shape[0] // side, moved.kept.shape[0] // (side - top)  # a latent pixel
         edit[pixels * top :, pixels * left : pixels * right] = part
-        motion = np.zeros((cells * side, cells * side, 2), np.float32)
-        kept = np.ones((cells * side, cells * side), np.float32)
-        motion[cells * top :, cells * left : cells * right] = moves
-        kept[cells * top :, cells * left : cells * right] = keeps
-        return edit, motion, kept
+        field = (cells * side, cells * side)
+        whole = Moves(
+            np.zeros((*field, 2), np.float32),
+            np.ones(field, np.float32),
+            np.zeros(field, np.float32),
+        )
+        inside = (slice(cells * top, None), slice(cells * left, cells * right))
+        whole.motion[inside], whole.kept[inside] = moved.motion, moved.kept
+        whole.covered[inside] = moved.covered
+        return edit, whole
 
 
 def _frames_heard(slots: Sequence[Slot[_Held]]) -> list[int]:

@@ -75,7 +75,7 @@ def graphs(autoencoder: Autoencoder, audio: AudioEncoder, denoiser: Denoiser) ->
                 "z": normal(2, c.latent_channels, side, side),
                 "source": normal(2, c.latent_channels, side, side),
             },
-            ("motion", "kept"),
+            ("motion", "kept", "covered"),
             {name: {0: "batch", 2: "height", 3: "width"} for name in ("z", "source")},
         ),
     }

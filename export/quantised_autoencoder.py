@@ -185,9 +185,10 @@ def write_motion(net: MotionNet, path: Path, latents: Tensor, sources: Tensor) -
     both = b.op("Concat", b.op("Sub", "z", "source"), "source", axis=1)
     seen = torch.cat([latents - sources, sources], 1)
     field = _upward(b, net.layers, both, net.layers[0].weight, seen)
-    motion, kept = b.ops("Split", 2, field, np.array([2, 1]), axis=1)
+    motion, kept, covered = b.ops("Split", 3, field, np.array([2, 1, 1]), axis=1)
     motion = b.op("Mul", b.op("Tanh", motion), np.float32(c.reach))
     kept = b.op("Sigmoid", b.op("Add", kept, np.float32(c.first_kept)))
+    covered = b.op("Sigmoid", b.op("Add", covered, np.float32(c.first_covered)))
     side = ("batch", c.latent_channels, "height", "width")
     b.save(
         path,
@@ -195,5 +196,6 @@ def write_motion(net: MotionNet, path: Path, latents: Tensor, sources: Tensor) -
         {
             "motion": (motion, ("batch", 2, "rows", "columns")),
             "kept": (kept, ("batch", 1, "rows", "columns")),
+            "covered": (covered, ("batch", 1, "rows", "columns")),
         },
     )

@@ -32,6 +32,7 @@ from training.networks import MisfitError, check, load_audio, load_denoiser, res
 from training.parallel import run_workers
 from training.seen_motion import seen_motion
 from training.sound import SoundTable, grid_names, heard_mask
+from training.window_config import KINDS
 
 SLOTS = 3
 WARM = 3  # first frames of a clip: the queue is still filling
@@ -119,7 +120,7 @@ def collect(
     """A few shards of every kind; without a queue the encoder's latents stand in for its own."""
     found = crop_shards(data)
     parts: list[list[Tensor]] = [[] for _ in fields(Pairs)]
-    for kind in ("grid", "portraits", "rendered"):
+    for kind in KINDS:
         paths = [p for p in found if p.parent.name == kind]
         for i in rng.permutation(len(paths))[:shards]:
             frames = read_shard(paths[i])
@@ -196,7 +197,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
         z, source_z, target, source, seen, seen_kept = (part.to(args.device) for part in batch)
         with torch.autocast(args.device, torch.bfloat16):
             edit = model.decoder(z).float()
-            motion, kept = (field.float() for field in model.motion(z, source_z))
+            motion, kept, _ = (field.float() for field in model.motion(z, source_z))
         shown = composite(source, edit, motion, kept)
         leaf = shown.detach().requires_grad_(True)
         loss = loss_of(leaf, target, weight)

@@ -1,5 +1,5 @@
-"""Trains the autoencoder on every crop there is (GRID, driven portraits, rendered heads): L1,
-gradients, and the mouth twice.
+"""Trains the autoencoder on every crop there is (GRID, driven portraits, rendered heads, drawn
+faces): L1, gradients, and the mouth twice.
 
 A little noise on the latent keeps the decoder smooth around what the denoiser will hand it. Half of
 each batch is moved a few pixels in latent space and must decode to the moved picture (equivariance
@@ -23,11 +23,14 @@ from training import checkpoint
 from training.curve import Curve
 from training.loop import add_options, begin, read_options, refuse
 from training.networks import MisfitError, restore
+from training.window_config import KINDS
+
+CROPS = {"grid": 10, "portraits": 12, "rendered": 20, "drawn": 16}  # of each shard
 
 
 def crop_shards(data: Path) -> list[Path]:
     return sorted((data / "grid").glob("*.npy")) + sorted(
-        p for kind in ("portraits", "rendered") for p in (data / kind).glob("*.npz")
+        p for kind in KINDS[1:] for p in (data / kind).glob("*.npz")
     )
 
 
@@ -121,7 +124,7 @@ def main(argv: list[str] | None = None) -> int:
     args = read_options(parser, "autoencoder", argv)
     begin(0, args)
     rng = np.random.default_rng(args.seed)
-    crops = sample_crops(args.data, {"grid": 10, "portraits": 12, "rendered": 20}, rng)
+    crops = sample_crops(args.data, CROPS, rng)
     side = args.preset.autoencoder.crop_px
     if crops.shape[-1] != side:
         refuse(parser, f"{args.data} holds crops of {crops.shape[-1]} px, not of {side} px")

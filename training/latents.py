@@ -18,9 +18,9 @@ from training.loop import refuse
 from training.networks import MisfitError, restore
 from training.preset import PresetError, load_preset
 from training.splits import refuse_held_out
+from training.window_config import KINDS
 
 M_MMAP_THRESHOLD = -3  # of malloc.h
-KINDS = ("grid", "portraits", "rendered")
 
 
 @torch.no_grad()

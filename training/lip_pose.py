@@ -119,12 +119,19 @@ class PoseBasis:
         """(T, F) -> (T, COMPONENTS)."""
         return ((displacement - self.mean) @ self.directions.T / self.scale).astype(np.float32)
 
+    def points_of(self, pose: Array) -> Array:
+        """Displacements (T, len(POSE_POINTS), 2) that poses (T, COMPONENTS) stand for, eye-centre
+        distances.
+        """
+        flat = pose * self.scale @ self.directions + self.mean
+        points: Array = flat.reshape(len(pose), len(POSE_POINTS), 2).astype(np.float32)
+        return points
+
     def opening_of(self, pose: Array) -> Array:
         """Vertical inner-lip gap that a pose (T, COMPONENTS) stands for, relative to the closed
         mouth.
         """
-        flat = pose * self.scale @ self.directions + self.mean
-        points = flat.reshape(len(pose), len(POSE_POINTS), 2)
+        points = self.points_of(pose)
         gap = points[:, POSE_POINTS.index(14), 1] - points[:, POSE_POINTS.index(13), 1]
         return gap.astype(np.float32)
 

@@ -1,4 +1,5 @@
-"""Things that come between camera and mouth: a microphone, a hand, a cup, a strand of hair.
+"""Things that come between camera and mouth: a microphone, a hand or a fist, a cup, a pen, a scarf,
+a strand of hair.
 
 The same one, moving alike, is painted on every mouth track of a clip: what covers the mouth is then
 the same in source and target, and the model learns to leave it.
@@ -16,7 +17,9 @@ from engine.face.align import MOUTH_CENTRE
 
 Frames = NDArray[np.uint8]
 Field = NDArray[np.float32]
-KINDS = ("microphone", "hand", "cup", "strand")
+KINDS = ("microphone", "hand", "cup", "strand", "fist", "pen", "scarf")
+SHARES = (0.22, 0.24, 0.13, 0.1, 0.13, 0.1, 0.08)
+BELOW = {"microphone": 0.16, "hand": 0.08, "cup": 0.08, "fist": 0.2, "scarf": 0.12}
 SHADOW = 0.25  # how much darker the skin is beside it
 
 
@@ -132,6 +135,44 @@ def _strand(size: int, rng: np.random.Generator) -> _Layer:
     return _over(first, _painted(size, colour, _capsule(size, b, c, radius), relief))
 
 
+def _fist(size: int, rng: np.random.Generator, skin: Field) -> _Layer:
+    """The back of a hand with its knuckles, an arm below."""
+    colour = skin * rng.uniform(0.8, 1.15)
+    relief = 0.04 * _grain(size, rng, 3.0)
+    middle, radius = np.array([0.5, 0.5], np.float32), rng.uniform(0.10, 0.16)
+    wrist = middle + np.array([rng.uniform(-0.4, 0.4), 0.9], np.float32)
+    layer = _painted(size, colour * 0.95, _capsule(size, middle, wrist, 0.8 * radius), relief)
+    turn = rng.normal(0, 0.4)
+    along = np.array([np.cos(turn), np.sin(turn)], np.float32)
+    for k in range(4):
+        knuckle = middle + along * np.float32((k - 1.5) * radius * 0.55)
+        end = knuckle + np.array([-along[1], along[0]], np.float32) * radius
+        shape = _capsule(size, knuckle, end, radius * rng.uniform(0.4, 0.5))
+        layer = _over(layer, _painted(size, colour * rng.uniform(0.94, 1.06), shape, relief))
+    return layer
+
+
+def _pen(size: int, rng: np.random.Generator) -> _Layer:
+    angle = rng.uniform(0, np.pi)
+    away = np.array([np.cos(angle), np.sin(angle)], np.float32)
+    tip = np.array([0.5, 0.5], np.float32) - away * np.float32(rng.uniform(0.0, 0.3))
+    colour = rng.uniform(10, 245, 3).astype(np.float32)
+    shape = _capsule(size, tip, tip + away * 1.4, rng.uniform(0.012, 0.04))
+    return _painted(size, colour, shape, 0.0)
+
+
+def _scarf(size: int, rng: np.random.Generator) -> _Layer:
+    """Cloth up to a wavy edge, in stripes or checks."""
+    y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
+    wave = 0.02 * np.sin(2 * np.pi * rng.uniform(1, 4) * x + rng.uniform(0, 6.3))
+    cover = np.clip((y - 0.5 - wave - 0.3 * (x - 0.5) * rng.normal(0, 1)) * size / 1.5 + 0.5, 0, 1)
+    one, other = rng.uniform(10, 245, (2, 3)).astype(np.float32)
+    stripes = np.sin(2 * np.pi * rng.uniform(3, 20) * (x * rng.normal() + y * rng.normal())) > 0
+    colour = np.where(stripes[..., None], one, other) if rng.random() < 0.6 else one
+    relief = 0.1 * _grain(size, rng, rng.uniform(1, 8))
+    return _painted(size, colour, (cover.astype(np.float32), np.ones_like(x)), relief)
+
+
 @dataclass(frozen=True)
 class Occluder:
     """One thing on its way: `path` is where its middle lies, in widths of the picture."""
@@ -148,24 +189,34 @@ class Occluder:
         size_px: int,
         kind: str | None = None,
         skin: tuple[float, float, float] = (205.0, 160.0, 135.0),
+        lively: bool = False,
     ) -> Occluder:
         """One whose edge lies on the mouth of an aligned picture of `size_px`; skin: RGB of the
-        face, for hands.
+        face, for hands. lively: some come from further off and move faster.
         """
-        kind = kind or KINDS[int(rng.choice(len(KINDS), p=(0.35, 0.35, 0.15, 0.15)))]
-        make = {"microphone": _microphone, "cup": _cup, "strand": _strand}
-        if kind == "hand":
-            layer = _hand(size_px, rng, np.array(skin, np.float32))
+        kind = kind or KINDS[int(rng.choice(len(KINDS), p=SHARES))]
+        make = {
+            "microphone": _microphone,
+            "cup": _cup,
+            "strand": _strand,
+            "pen": _pen,
+            "scarf": _scarf,
+        }
+        if kind in ("hand", "fist"):
+            limb = _hand if kind == "hand" else _fist
+            layer = limb(size_px, rng, np.array(skin, np.float32))
         else:
             layer = make[kind](size_px, rng)
-        below = {"microphone": 0.16, "hand": 0.08, "cup": 0.08, "strand": 0.0}[kind]
         start = (
             MOUTH_CENTRE[0] - 0.5 + rng.normal(0, 0.10),
-            MOUTH_CENTRE[1] - 0.5 + below + rng.normal(0, 0.05),
+            MOUTH_CENTRE[1] - 0.5 + BELOW.get(kind, 0.0) + rng.normal(0, 0.05),
         )
         drift = np.stack(
             [rng.uniform(0, 0.03, 2), rng.uniform(0.005, 0.03, 2), rng.uniform(0, 6.3, 2)], 1
         )
+        if lively and rng.random() < 0.4:
+            start = (start[0] + rng.normal(0, 0.12), start[1] + rng.normal(0, 0.08))
+            drift = drift * np.array([rng.uniform(1, 5), rng.uniform(1, 2), 1.0])
         return cls(kind, layer, start, drift)
 
     def at(self, frame: int) -> tuple[float, float]:

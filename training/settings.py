@@ -70,6 +70,15 @@ class AppearanceStage(SharedStage):
     shards: int = field(default=60, metadata={"help": "of each kind and worker"})
 
 
+@dataclass(frozen=True, kw_only=True)
+class CoversStage(Stage):
+    minutes: float = 4
+    rate: float = 1e-3
+    batch: int = 24
+    seed: int = 3
+    frames: int = field(default=2400, metadata={"help": "crops that something is painted on"})
+
+
 @dataclass(frozen=True)
 class Stages:
     autoencoder: AutoencoderStage = AutoencoderStage()
@@ -77,3 +86,4 @@ class Stages:
     teacher: TeacherStage = TeacherStage()
     distill: DistillStage = DistillStage()
     appearance: AppearanceStage = AppearanceStage()
+    covers: CoversStage = CoversStage()

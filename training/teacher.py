@@ -17,14 +17,14 @@ from engine.face.align import MOUTH_CENTRE
 from engine.model.audio_encoder import AudioEncoder
 from engine.model.dit import Denoiser
 from training.critic import LatentSharpness
-from training.latents import KINDS, Tracks
+from training.latents import Tracks
 from training.loop import Loop, add_options, begin, read_options, refuse
 from training.losses import backward, latent_weight
 from training.networks import MisfitError, check, load_audio, restore
 from training.parallel import run_workers
 from training.queue_windows import QueueSampler
 from training.sound import SoundTable, grid_names
-from training.window_config import WindowConfig
+from training.window_config import KINDS, WindowConfig
 from training.windows import Window
 
 

@@ -6,12 +6,19 @@ from dataclasses import dataclass
 
 from engine.flow import TAU
 
+KINDS = ("grid", "portraits", "rendered", "drawn")  # of shards; each a folder of its name
+
 
 @dataclass(frozen=True)
 class WindowConfig:
     """Thresholds are noise levels, rescaled from the paper's 850/1000 to 16 x 16 latents."""
 
-    share: tuple[tuple[str, float], ...] = (("grid", 0.3), ("portraits", 0.45), ("rendered", 0.25))
+    share: tuple[tuple[str, float], ...] = (
+        ("grid", 0.27),
+        ("portraits", 0.39),
+        ("rendered", 0.22),
+        ("drawn", 0.12),
+    )
     # Mostly single frames: neighbours teach little more than one of them, and cost as much.
     slots: tuple[tuple[int, float], ...] = ((1, 0.75), (2, 0.03), (3, 0.19), (4, 0.03))
     tau: float = TAU  # the entry's level; 1: pure noise, no progressive initialisation

@@ -4,10 +4,12 @@ The frame's own pixels move as the motion net says: lips, beard and skin stay as
 made them. Decoded pixels show only where the source has none, as in a mouth that was closed. The
 decoded edit also has the last word on everything coarse: where what is shown differs from it by
 more than detail, the difference is added, so that a motion that falls short opens no mouth too far.
+What stands before the face, a hand or a microphone, stays as it is.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -26,7 +28,23 @@ STILL = (0.0008, 0.0024)  # motion below the first, crop units, is none; above t
 SHOWN = (0.02, 0.10)  # the same for the share of decoded pixels
 COARSE = 1 / 128  # sigma that parts coarse from detail, crop units
 CORRECTED = (2.0, 6.0)  # grey levels by which the coarse part is off: below the first it stays
+COVERED = (0.3, 0.6)  # of `covered`: below the first all is face, above the second nothing
+EDGE = 1 / 48, 12.0  # reach, crop units, and contrast, grey levels, of a cover's own edges
 WRONG = (10.0, 25.0)  # the same: above the second the moved source is wrong, and not shown at all
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What the motion net says of each pixel of the edit.
+
+    motion: (s, s, 2), crop units, x and y: where the source shows what the pixel is to show.
+    kept: (s, s), 0..1: how much of what is found there is shown, the rest being decoded.
+    covered: (s, s), 0..1: whether something stands before the face, which is to stay.
+    """
+
+    motion: Field
+    kept: Field
+    covered: Field
 
 
 @lru_cache(4)
@@ -93,19 +111,49 @@ def _in_frame(fields: Field, transform: Similarity) -> Field:
     return cv2.merge([a * u + b * v, a * v - b * u])
 
 
-def _drawn(crop: Rgb, edit: Field, fields: Field, alpha: float) -> tuple[Field, Field, Field]:
+def _cover(crop: Rgb, covered: Field) -> Field | None:
+    """What stands before the face, (S, S) 0..1, its edges where the crop has them (fast guided
+    filter, He and Sun 2015, arXiv 1505.00996); None where nothing does.
+    """
+    if covered.max() < COVERED[1]:
+        return None
+    size, (reach, contrast) = crop.shape[0], EDGE
+    half = (size // 2, size // 2)
+    side = 2 * round(reach * size / 2) + 1
+    guide = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    light = cv2.resize(guide, half, interpolation=cv2.INTER_AREA)
+    said = cv2.resize(covered, half, interpolation=cv2.INTER_LINEAR)
+
+    def mean(field: Field) -> Field:
+        blurred: Field = cv2.boxFilter(field, -1, (side, side), borderType=cv2.BORDER_REPLICATE)
+        return blurred
+
+    mean_light, mean_said = mean(light), mean(said)
+    spread = mean(light * light) - mean_light * mean_light + np.float32(contrast**2)
+    slope = cv2.divide(mean(light * said) - mean_light * mean_said, spread)
+    line = cv2.merge([mean(slope), mean(mean_said - slope * mean_light)])
+    factor, offset = cv2.split(cv2.resize(line, (size, size), interpolation=cv2.INTER_LINEAR))
+    return smooth_step(factor * guide + offset, COVERED)
+
+
+def _drawn(
+    crop: Rgb, edit: Field, fields: Field, alpha: float, cover: Field | None
+) -> tuple[Field, Field, Field]:
     """What is added to the moved source, on the crop: decoded pixels by their share and the coarse
     correction (S, S, 3); that share (S, S); and how much is corrected (S, S), grey levels.
     """
     size = crop.shape[0]
     u, v, generated = cv2.split(cv2.resize(fields, (size, size), interpolation=cv2.INTER_LINEAR))
     at = np.arange(size, dtype=np.float32)
-    moved = cv2.remap(crop, size * u + at, size * v + at[:, None], cv2.INTER_LINEAR)
+    x, y = size * u + at, size * v + at[:, None]
+    moved = cv2.remap(crop, x, y, cv2.INTER_LINEAR)
     off = cv2.GaussianBlur(edit - moved, (0, 0), COARSE * size)
     red, green, blue = cv2.split(np.abs(off))
     amount = cv2.max(cv2.max(red, green), blue)
     shown = region(size) * np.float32(alpha)
     share = cv2.max(generated, shown * smooth_step(amount, WRONG))
+    if cover is not None:  # no second hand on skin that comes out from under one
+        share = cv2.max(share, shown * cv2.remap(cover, x, y, cv2.INTER_LINEAR))
     weight = (shown - share).clip(0) * smooth_step(amount, CORRECTED)
     drawn = cv2.merge([share] * 3) * edit + cv2.merge([weight] * 3) * off
     return drawn, share, amount * weight
@@ -126,8 +174,7 @@ def paste(
     frame: Rgb,
     crop: Rgb,
     edit: Field,
-    motion: Field,
-    kept: Field,
+    moves: Moves,
     transform: Similarity,
     alpha: float,
 ) -> tuple[Rgb, Field]:
@@ -137,8 +184,7 @@ def paste(
         frame: source frame, uint8 (H, W, 3); not changed.
         crop: its aligned crop, uint8 (S, S, 3).
         edit: the edited latent decoded, float32 (S, S, 3), 0..255.
-        motion: (s, s, 2), crop units, x and y: where the source shows what a pixel is to show.
-        kept: (s, s), 0..1: how much of what is found there is shown, the rest being `edit`.
+        moves: how the source's pixels make the edit, and where they cannot.
         transform: frame pixels to crop units.
         alpha: 0..1, fades an edit in or out as a face comes and goes.
     Returns:
@@ -158,8 +204,8 @@ def paste(
         warped: Field = cv2.warpAffine(picture, inverse, size, flags=cv2.INTER_LINEAR)
         return warped
 
-    fields = _fields(motion, kept, alpha)
-    drawn, share, corrected = _drawn(crop, match_colour(edit, crop), fields, alpha)
+    fields, cover = _fields(moves.motion, moves.kept, alpha), _cover(crop, moves.covered)
+    drawn, share, corrected = _drawn(crop, match_colour(edit, crop), fields, alpha, cover)
     dx, dy = cv2.split(onto_frame(_in_frame(fields, transform)))
     amounts = cv2.merge([share, cv2.max(share, corrected / CORRECTED[1])])
     generated, drawn_on = cv2.split(onto_frame(amounts))
@@ -172,6 +218,10 @@ def paste(
     left = cv2.merge([1 - generated] * 3)
     blended = cv2.add(pixels, left * moved, dtype=cv2.CV_8U)
     below = out[y0:y1, x0:x1]
+    if cover is not None:
+        bare = 1 - onto_frame(cover)
+        blended = cv2.blendLinear(blended, below, bare, 1 - bare)
+        changed *= bare
     out[y0:y1, x0:x1] = cv2.copyTo(blended, (changed > 0).view(np.uint8), below.copy())
     mask[y0:y1, x0:x1] = cv2.min(changed, 1.0)
     return out, mask

@@ -17,7 +17,7 @@ from engine.errors import WeightsError
 
 Tensor = NDArray[np.float32]
 GRAPHS = ("encoder", "audio", "denoiser", "decoder", "motion", "landmarks")
-FORMAT = 2
+FORMAT = 3
 REFERENCE = "fp32"  # the variant that others are measured against
 
 

@@ -92,11 +92,27 @@ def test_what_is_not_heard_does_not_matter() -> None:
 
 
 def test_an_untrained_motion_net_keeps_the_source() -> None:
-    motion, kept = MotionNet()(torch.randn(2, 16, 6, 7), torch.randn(2, 16, 6, 7))
+    motion, kept, covered = MotionNet()(torch.randn(2, 16, 6, 7), torch.randn(2, 16, 6, 7))
     assert motion.shape == (2, 2, 24, 28)
     assert motion.abs().max() == 0
     assert kept.shape == (2, 1, 24, 28)
     assert kept.min() > 0.9
+    assert covered.shape == kept.shape
+    assert covered.max() < 0.05
+
+
+def test_a_motion_net_from_before_covers_grows() -> None:
+    old, net = MotionNet(), MotionNet()
+    for parameter in old.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    stored = old.state_dict()
+    last = f"layers.{len(old.layers) - 2}."
+    stored |= {k: v[:12] for k, v in stored.items() if k.startswith(last)}
+    net.load_state_dict(stored)
+    z, source = torch.randn(2, 1, 16, 4, 4)
+    for got, expected in zip(net(z, source)[:2], old(z, source)[:2], strict=True):
+        torch.testing.assert_close(got, expected)
+    assert net(z, source)[2].max() < 0.05
 
 
 def test_the_autoencoder_keeps_shapes_and_scale() -> None:

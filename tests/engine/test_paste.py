@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.face.align import MOUTH_CENTRE, Similarity, warp_crop
-from engine.face.paste import match_colour, paste, region
+from engine.face.paste import Moves, match_colour, paste, region
 
 CROP, FIELD = 192, 64
 STILL = np.zeros((FIELD, FIELD, 2), np.float32)
@@ -33,13 +33,16 @@ def pasted(
     kept: np.ndarray = ALL_KEPT,
     edit: np.ndarray | None = None,
     alpha: float = 1.0,
+    covered: np.ndarray | None = None,
 ) -> tuple[Rgb, np.ndarray]:
     crop = warp_crop(frame, transform, CROP)
     if edit is None:  # one that agrees with the motion
         x, y = (cv2.resize(motion[..., k], (CROP, CROP)) * CROP for k in (0, 1))
         at = np.arange(CROP, dtype=np.float32)
         edit = cv2.remap(crop, x + at, y + at[:, None], cv2.INTER_LINEAR).astype(np.float32)
-    return paste(frame, crop, edit, motion, kept, transform, alpha)
+    if covered is None:
+        covered = np.zeros_like(kept)
+    return paste(frame, crop, edit, Moves(motion, kept, covered), transform, alpha)
 
 
 def filled_mouth(value: float) -> tuple[np.ndarray, np.ndarray]:
@@ -160,3 +163,58 @@ def test_detail_that_the_edit_lacks_is_no_reason_to_show_it() -> None:
     out, _ = pasted(frame, transform, edit=soft)
     inside = (slice(140, 180), slice(130, 170))
     assert out[inside].std() > 0.9 * frame[inside].std()
+
+
+@pytest.fixture
+def microphone() -> tuple[Rgb, np.ndarray]:
+    """A dark disc before a light face in a frame (300, 300, 3), and where it is solid."""
+    frame = np.full((300, 300, 3), 190, np.uint8)
+    cv2.circle(frame, (150, 175), 24, (30, 40, 35), -1, cv2.LINE_AA)
+    return frame, (frame[..., 0] == 30)
+
+
+def coarsely(solid: np.ndarray, transform: Similarity) -> np.ndarray:
+    """The cover as a net of `FIELD` cells tells it: soft at its edge."""
+    picture = np.repeat(255 * solid[..., None].astype(np.uint8), 3, 2)
+    cover = warp_crop(picture, transform, CROP)[..., 0] / np.float32(255)
+    small = cv2.resize(cover, (FIELD, FIELD), interpolation=cv2.INTER_AREA)
+    return cv2.GaussianBlur(small, (0, 0), 1.0)
+
+
+@pytest.mark.parametrize("side", [150.0, 260.0])
+def test_what_stands_before_the_face_stays(microphone: tuple[Rgb, np.ndarray], side: float) -> None:
+    frame, solid = microphone
+    transform = turned(side, 0.1, 150, 150)
+    motion = STILL + np.float32(0.04)
+    kept, edit = filled_mouth(90.0)
+    without, _ = pasted(frame, transform, motion, kept, edit)
+    out, mask = pasted(frame, transform, motion, kept, edit, covered=coarsely(solid, transform))
+    inner = cv2.erode(solid.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    assert np.abs(without[inner].astype(int) - frame[inner]).max() > 40
+    np.testing.assert_array_equal(out[inner], frame[inner])
+    np.testing.assert_array_equal(out[mask == 0], frame[mask == 0])
+    beside = ~cv2.dilate(solid.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
+    assert (out[beside] != frame[beside]).any()  # the mouth beside it is edited still
+
+
+def test_skin_that_comes_out_from_under_a_cover_is_decoded(
+    microphone: tuple[Rgb, np.ndarray],
+) -> None:
+    frame, solid = microphone
+    transform = turned(192, 0.0, 150, 150)
+    motion = STILL.copy()
+    motion[..., 1] = 0.06  # above the disc, the source is looked up in it
+    skin = np.full((CROP, CROP, 3), 190.0, np.float32)
+    out, _ = pasted(frame, transform, motion, edit=skin, covered=coarsely(solid, transform))
+    above = out[140:148, 146:155]
+    assert above.min() > 170  # no second disc
+
+
+def test_doubt_covers_nothing(microphone: tuple[Rgb, np.ndarray]) -> None:
+    frame, _ = microphone
+    transform, motion = turned(192, 0.0, 150, 150), STILL + np.float32(0.03)
+    doubt = np.full((FIELD, FIELD), 0.25, np.float32)
+    out, mask = pasted(frame, transform, motion, covered=doubt)
+    expected, expected_mask = pasted(frame, transform, motion)
+    np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal(mask, expected_mask)

@@ -43,11 +43,11 @@ def test_the_networks_of_a_preset_fit_each_other(name: str) -> None:
             *(z[None], z[None], torch.zeros(1, 1), tokens[None], torch.zeros(1)),
             torch.zeros(1, 2),
         )
-        motion, kept = pixels.motion(x0[0], z)
+        motion, kept, covered = pixels.motion(x0[0], z)
         crop = pixels.decoder(x0[0])
     assert x0.shape == (1, *z.shape)
     assert crop.shape == (1, 3, side, side)
-    assert motion.shape[-1] == kept.shape[-1] == 4 * preset.denoiser.grid
+    assert motion.shape[-1] == kept.shape[-1] == covered.shape[-1] == 4 * preset.denoiser.grid
 
 
 @pytest.mark.parametrize(

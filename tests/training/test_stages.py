@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training import appearance, autoencoder, checkpoint, distill, sound, teacher  # noqa: E402
+from training import appearance, autoencoder, checkpoint, covers, distill, sound, teacher  # noqa: E402
 from training.preset import load_preset  # noqa: E402
 
 from .conftest import TOY  # noqa: E402
@@ -51,3 +51,9 @@ def test_teacher_student_and_appearance_train_in_turn(toy_runs: Path, tmp_path: 
     changed = {k for k in before if not torch.equal(before[k], after[k])}
     assert changed
     assert all(k.startswith(("decoder.", "motion.")) for k in changed)  # latents keep their meaning
+    out = tmp_path / "covers.pt"
+    run(covers, toy_runs, "--autoencoder", tuned, "--run", out)
+    final = checkpoint.load(out).weights
+    changed = {k for k in after if not torch.equal(after[k], final[k])}
+    assert changed
+    assert all(k.startswith("motion.") for k in changed)

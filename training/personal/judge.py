@@ -126,9 +126,9 @@ class Judge:
 
     def _shown(self, latent: Array, z: Array, view: Rgb) -> Rgb:
         engine = self._engine
-        edit, (motion, kept) = engine.decode(latent), engine.move(latent, z)
+        edit, moves = engine.decode(latent), engine.move(latent, z)
         crop = np.ascontiguousarray(view[self._inner])
-        return paste(view, crop, edit, motion, kept, self._place, 1.0)[0]
+        return paste(view, crop, edit, moves, self._place, 1.0)[0]
 
     def _hear(self, windows: Array) -> Array:
         known = [heard_mask(torch.full((len(windows),), age)).numpy() for age in self._ages()]

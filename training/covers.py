@@ -1,0 +1,145 @@
+"""Teaches the motion net what stands before a face: things painted on crops, so that where they are
+is known to the pixel.
+
+It goes last, on single frames: each has a thing of its own, the same on source and target. Motion
+and `kept` are held to what they were before; encoder and decoder stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.model.autoencoder import Autoencoder
+from engine.model.motion import MotionNet
+from training.autoencoder import crop_shards, read_shard
+from training.latents import encode
+from training.loop import Loop, add_options, begin, read_options, refuse
+from training.networks import MisfitError, restore
+from training.occluders import Occluder
+from training.seen_motion import Field, Rgb
+
+A_SHARD = 8  # frames taken of one shard
+PAINTED = 0.7  # share of frames with something before the face
+BLURRED = 0.5  # share of frames softened after that, as a camera would
+NOISE = 0.05  # on the edited latent
+HELD = 30.0  # weight of how far motion, crop units, and a thirtieth of it of how far `kept` strays
+
+
+@dataclass(frozen=True)
+class Covered:
+    """Frames: latents of the edit and its source (N, 16, h, w), and what covers both
+    (N, 1, 4h, 4w), 0..1.
+    """
+
+    target: Tensor
+    source: Tensor
+    cover: Tensor
+
+
+def painted(pair: Rgb, rng: np.random.Generator) -> tuple[Rgb, Field]:
+    """Two mouths of one frame (2, S, S, 3) with the same thing before them, and its cover
+    (S, S), 0..1.
+    """
+    size = pair.shape[1]
+    cheeks = pair[0, size // 4 : size // 2, size // 3 : -size // 3].mean((0, 1))
+    thing = Occluder.sample(rng, size, skin=tuple(cheeks.tolist()), lively=True)
+    both, covers = zip(*(thing.paint(picture[None]) for picture in pair), strict=True)
+    return np.concatenate(both), covers[0][0]
+
+
+def collect(data: Path, model: Autoencoder, count: int, rng: np.random.Generator) -> Covered:
+    """Frames of all kinds alike.
+
+    Raises:
+        FileNotFoundError: there are no crops in `data`.
+    """
+    of_kind: dict[str, list[Path]] = {}
+    for path in crop_shards(data):
+        if ".part" not in path.name:
+            of_kind.setdefault(path.parent.name, []).append(path)
+    if not of_kind:
+        raise FileNotFoundError(f"no crops in {data}")
+    pairs: list[Rgb] = []
+    covers: list[Field] = []
+    field = 4 * model.config.latent_side
+    while len(pairs) < count:
+        paths = of_kind[sorted(of_kind)[int(rng.integers(len(of_kind)))]]
+        frames = read_shard(paths[int(rng.integers(len(paths)))])
+        for t in rng.integers(frames.shape[1], size=A_SHARD):
+            pair = frames[rng.choice(len(frames), 2, replace=False), t]
+            cover = np.zeros(pair.shape[1:3], np.float32)
+            if rng.random() < PAINTED:
+                pair, cover = painted(pair, rng)
+            if rng.random() < BLURRED:
+                sigma = rng.uniform(0.3, 1.2)
+                pair = np.stack([cv2.GaussianBlur(p, (0, 0), sigma) for p in pair])
+            pairs.append(pair)
+            covers.append(cv2.resize(cover, (field, field), interpolation=cv2.INTER_AREA))
+    latents = torch.from_numpy(encode(model, np.concatenate(pairs))).float().unflatten(0, (-1, 2))
+    return Covered(latents[:, 0], latents[:, 1], torch.from_numpy(np.stack(covers))[:, None])
+
+
+Fields = tuple[Tensor, Tensor, Tensor]  # motion, kept, covered
+
+
+def cover_loss(said: Fields, before: Fields, cover: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross entropy of `covered`; and how far what the net says beside the cover strays from what
+    it said before.
+    """
+    motion, kept, covered = said
+    entropy = F.binary_cross_entropy(covered.clamp(1e-4, 1 - 1e-4), cover)
+    strayed = (motion - before[0]).abs().mean(1) + (kept - before[1]).abs()[:, 0] / HELD
+    return entropy, HELD * (strayed * (1 - cover[:, 0])).mean()
+
+
+def fields(net: MotionNet, z: Tensor, source: Tensor) -> Fields:
+    with torch.autocast(z.device.type, torch.bfloat16):
+        motion, kept, covered = net(z, source)
+    return motion.float(), kept.float(), covered.float()
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_options(parser, "covers")
+    parser.add_argument("--autoencoder", type=Path, required=True, help="as appearance left it")
+    args = read_options(parser, "covers", argv)
+    model = Autoencoder(args.preset.autoencoder)
+    begin(0, args)
+    try:
+        stored = restore(model, args.run if args.run.exists() else args.autoencoder)
+        with torch.device("cpu"):
+            rng = np.random.default_rng(args.seed)
+            seen = collect(args.data, model.cpu(), args.frames, rng)
+    except (MisfitError, OSError) as error:
+        refuse(parser, error)
+    print(f"{len(seen.cover)} frames, {float(seen.cover.mean()):.3f} of them covered", flush=True)
+    model.requires_grad_(False)
+    model.motion.requires_grad_(True)
+    model = model.to(args.device)
+    before = deepcopy(model.motion).eval()
+    for _ in (loop := Loop(model, 0, args, stored.step if args.run.exists() else 0)):
+        with torch.device("cpu"):
+            picked = torch.randint(len(seen.cover), (args.batch,))
+            z = seen.target[picked] + NOISE * torch.randn(args.batch, *seen.target.shape[1:])
+        z, source, cover = (
+            part.to(args.device) for part in (z, seen.source[picked], seen.cover[picked])
+        )
+        with torch.no_grad():
+            held = fields(before, z, source)
+        entropy, strayed = cover_loss(fields(model.motion, z, source), held, cover)
+        (entropy + strayed).backward()
+        loop.update({"cover": entropy.item(), "strayed": strayed.item()})
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

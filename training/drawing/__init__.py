@@ -1,0 +1,1 @@
+"""Drawn faces: what illustrators, avatar makers and children draw, from a seed."""
