@@ -28,7 +28,7 @@ SHOW_EVERY = 50
 class Tuning:
     """How long and how: minutes of CPU time, or `steps`; batch in windows of SLOTS frames."""
 
-    minutes: float = 15.0
+    minutes: float = 12.0
     steps: int = 0
     rank: int = 8
     rate: float = 1e-3
