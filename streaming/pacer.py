@@ -139,7 +139,7 @@ class Pacer(Generic[Picture]):
         for slot in [s for s in self._sound if s < newest]:
             del self._sound[slot]
             self.sound_skipped += CHUNKS
-        self._next_chunk = newest * CHUNKS
+        self._next_chunk = max(self._next_chunk, newest * CHUNKS)  # half of it may have left
 
     def picture_due(self) -> float | None:
         """When the next picture or its replacement leaves; None before the first is ready."""

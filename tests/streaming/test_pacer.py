@@ -212,6 +212,18 @@ def test_sender_that_stays_behind_leaves_sound_out() -> None:
     assert pacer.sound_skipped == 2 * round((out.media_s + NEWER / 48_000) / SLOT_S)
 
 
+def test_the_last_sound_of_a_sender_that_is_far_behind_leaves_once() -> None:
+    """It left for ever: the slot's second half sent the sender back to its first."""
+    pacer: Pacer[int] = Pacer(PlayoutClock())
+    pacer.clock.start(0.0, 0.1)
+    pacer.put_sound(0, sound_of(0))
+    pacer.put_sound(1, sound_of(1))
+    given = []
+    while len(given) < 10 and (out := pacer.take_sound(2.0)) is not None:
+        given.append(out.media_s)
+    assert len(given) == 2 and given == sorted(set(given))
+
+
 def test_a_sender_that_falls_behind_shows_new_pictures_not_old_ones() -> None:
     pacer: Pacer[int] = Pacer(PlayoutClock())
     pacer.clock.start(0.0, 0.1)
