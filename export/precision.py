@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,7 @@ def to_int8(model: onnx.ModelProto, calls: Calls) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         plain, quantised = Path(folder) / "plain.onnx", Path(folder) / "quantised.onnx"
         onnx.save(model, str(plain))
+        logging.disable(logging.WARNING)  # advice to optimise first; the graph is folded already
         quantize_static(
             str(plain),
             str(quantised),
@@ -58,6 +60,7 @@ def to_int8(model: onnx.ModelProto, calls: Calls) -> onnx.ModelProto:
                 "MatMulConstBOnly": True,
             },
         )
+        logging.disable(logging.NOTSET)
         return onnx.load(str(quantised))
 
 
