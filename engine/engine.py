@@ -5,10 +5,11 @@ network, no asyncio, no torch.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Any, cast
 from weakref import WeakSet
 
 import numpy as np
@@ -20,12 +21,18 @@ from engine.costs import CallCosts, measure_costs
 from engine.errors import EngineError
 from engine.face.follow import FaceFollower
 from engine.personal import Person, PersonalDenoiser, PersonalDenoisers
-from engine.runtime.choice import start
+from engine.runtime.calibrate import fastest
+from engine.runtime.choice import AUTO, start
+from engine.runtime.latents import Latent, Latents
 from engine.runtime.protocol import Manifest, Runtime
+from engine.runtime.tensorrt import LatentsOnDevice
 from engine.stream import LipSyncStream, WindowInput
+from engine.tick import time_tick
+from engine.window import RollingWindow
 
 Array = NDArray[np.float32]
 WEIGHTS = Path(__file__).parent / "weights"
+CALIBRATION_TICKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,8 @@ class LipSyncEngine:
         self.levels, self.grids = manifest.levels[slots], manifest.levels
         self.latent_channels, self.latent_side = manifest.latent_channels, manifest.latent_side
         self._runtime = runtime
+        # A runtime with a device of its own keeps latents there; they pass through here unread.
+        self._device: LatentsOnDevice | None = getattr(runtime, "latents", None)
         self._personal = PersonalDenoisers(manifest, runtime)
         self._rows = InputRows()
         self._shared: SharedCalls | None = None
@@ -59,7 +68,7 @@ class LipSyncEngine:
         self._lock = Lock()
         self.facts = EngineFacts(
             model=manifest.model,
-            runtime=f"{runtime.name} {runtime.variant}",
+            runtime=f"{runtime.name}:{runtime.variant}",
             crop_px=manifest.crop_px,
             slots=slots,
             look_ahead_ms=(slots - 1) * 1000 // FPS,
@@ -73,21 +82,41 @@ class LipSyncEngine:
         threads: int = 1,
         slots: int = 3,
     ) -> LipSyncEngine:
-        """Shipped weights, default runtime.
+        """Shipped weights, the fastest runtime of this machine.
 
         Args:
             weights: folder with manifest.json; the shipped one by default.
-            runtime: "onnxruntime", or "onnxruntime:VARIANT" (the manifest's default).
+            runtime: "RUNTIME" or "RUNTIME:VARIANT", see `engine.runtime.choice`. "auto", the
+                default, tries those that sync as well as the exact one and remembers the fastest.
             threads: per call.
             slots: window size; look-ahead is (slots - 1) * 40 ms.
         Raises:
             EngineError: what is wrong and what to do, in one line.
         """
         manifest = Manifest.read(Path(weights) if weights else WEIGHTS)
-        engine = cls(manifest, start(runtime or "onnxruntime", manifest, threads), slots)
-        # The detector's first call in a process loads its cascades: not in somebody's first second.
-        FaceFollower(engine.landmarks).follow(np.zeros((480, 640, 3), np.uint8))
+        if runtime is None or runtime == AUTO:
+            running = fastest(manifest, threads, lambda tried: cls(manifest, tried, slots)._race())
+        else:
+            running = start(runtime, manifest, threads)
+        engine = cls(manifest, running, slots)
+        engine._warm()
         return engine
+
+    def _warm(self) -> None:
+        """Pay now for what is paid for once a process or a shape: not in somebody's first second.
+        The detector, for one, loads its cascades. Under load a window may lose a slot.
+        """
+        slots = len(self.levels)
+        with self._runtime.warming():
+            for size in {slots, max(1, slots - 1)}:
+                time_tick(self, size)
+            FaceFollower(self.landmarks).follow(np.zeros((480, 640, 3), np.uint8))
+
+    def _race(self) -> float:
+        """Shortest of a few warm ticks, in ms: what else the machine does only adds to it."""
+        with self._runtime.warming():
+            time_tick(self)
+        return min(sum(time_tick(self).values()) for _ in range(CALIBRATION_TICKS))
 
     def open_stream(
         self,
@@ -108,6 +137,13 @@ class LipSyncEngine:
             self._streams.add(stream)
         return stream
 
+    def open_window(self, seed: int) -> RollingWindow[Any]:
+        """The window of a new stream, where the runtime keeps latents. seed: draws eps."""
+        if self._device is not None:
+            return self._device.window(self.levels, seed, self.grids)
+        shape = (self.latent_channels, self.latent_side, self.latent_side)
+        return RollingWindow(self.levels, shape, seed, self.grids)
+
     def closed(self, stream: LipSyncStream) -> None:
         """No window of this stream will come any more; `LipSyncStream.close` says so."""
         with self._lock:
@@ -120,22 +156,29 @@ class LipSyncEngine:
     def encode(self, crop: NDArray[np.uint8]) -> Array:
         """Crop uint8 (S, S, 3) -> latent (16, h, w)."""
         picture = crop.astype(np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
+        if self._device is not None:
+            return cast(Array, self._device.encode(picture))
         return self._runtime.run("encoder", {"crop": picture})[0][0]
 
     def decode(self, latent: Array) -> Array:
         """Latent (16, h, w), or a part of one -> crop float32 (12h, 12w, 3), 0..255, not
         clipped.
         """
-        crop = self._runtime.run("decoder", {"z": latent[None]})[0][0]
+        crop = self._run("decoder", {"z": latent})[0][0]
         return np.ascontiguousarray((crop.transpose(1, 2, 0) + 1) * 127.5)
 
     def move(self, latent: Array, source: Array) -> tuple[Array, Array]:
         """Edited and source latent (16, h, w), or the same part of both -> motion (4h, 4w, 2) in
         crop units, kept (4h, 4w) 0..1: see `engine.face.paste`.
         """
-        inputs = {"z": latent[None], "source": source[None]}
-        motion, kept = self._runtime.run("motion", inputs)
+        motion, kept = self._run("motion", {"z": latent, "source": source})
         return np.ascontiguousarray(motion[0].transpose(1, 2, 0)), kept[0, 0]
+
+    def _run(self, graph: str, latents: Mapping[str, Array]) -> list[Array]:
+        """A graph of one latent, or of two, wherever they lie."""
+        if self._device is not None and all(isinstance(v, Latent) for v in latents.values()):
+            return self._device.run(graph, cast(Mapping[str, Latent], latents))
+        return self._runtime.run(graph, {k: np.asarray(v)[None] for k, v in latents.items()})
 
     def hear(self, mel: Array, heard: Array) -> Array:
         """Mel windows (N, 80, M) and heard (N, M) -> tokens (N, K, D)."""
@@ -161,6 +204,11 @@ class LipSyncEngine:
         for (denoiser, _), members in groups.items():
             for first in range(0, len(members), MOST):
                 some = members[first : first + MOST]
+                if self._device is not None and isinstance(windows[some[0]].z, Latents):
+                    x0.update(
+                        zip(some, self._denoise_there([windows[k] for k in some]), strict=True)
+                    )
+                    continue
                 with self._rows.stacked([windows[k] for k in some]) as inputs:
                     if denoiser is None:
                         found = self._runtime.run("denoiser", inputs)[0]
@@ -168,6 +216,18 @@ class LipSyncEngine:
                         found = denoiser.run(inputs)
                 x0.update(zip(some, found, strict=True))
         return [x0[k] for k in range(len(windows))]
+
+    def _denoise_there(self, windows: Sequence[WindowInput]) -> list[Array]:
+        """x0 of windows whose latents are on the device."""
+        assert self._device is not None
+        others = {
+            "level": np.stack([w.level for w in windows]),
+            "tokens": np.stack([w.tokens for w in windows]),
+            "strength": np.array([w.strength for w in windows], np.float32),
+            "mouth": np.array([w.mouth for w in windows], np.float32),
+        }
+        x, z = [cast(Any, w.x) for w in windows], [cast(Any, w.z) for w in windows]
+        return cast(list[Array], self._device.denoise(x, z, others))
 
     def refine(self, window: WindowInput) -> Array:
         """x0 (L, 16, h, w) of one stream's window: in a call shared with other threads' windows

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 Rgb = NDArray[np.uint8]
 _STABLE = [LANDMARKS.index(point) for point in STABLE_INDICES]
-_DECODED = (3 / 16, 1 / 16, 15 / 16)  # top, left and right of what paste's region touches
+DECODED = (3 / 16, 1 / 16, 15 / 16)  # top, left and right of what paste's region touches
 FADE = 0.25  # share of the edit that comes or goes a frame when a face is found or lost
 
 
@@ -110,14 +110,11 @@ class LipSyncStream:
         seed: int = 0,
         denoiser: PersonalDenoiser | None = None,
     ) -> None:
-        side = engine.latent_side
         self._denoiser = denoiser
         self._engine = engine
         self._follower = FaceFollower(engine.landmarks)
         self._sound = SoundRing()
-        self._window: RollingWindow[_Held] = RollingWindow(
-            engine.levels, (engine.latent_channels, side, side), seed, engine.grids
-        )
+        self._window: RollingWindow[_Held] = engine.open_window(seed)
         self.every_second = False
         self._entered = True  # whether the last frame went into the window
         self._between: dict[int, _Held] = {}  # by the index of the frame before, in the window
@@ -324,7 +321,7 @@ class LipSyncStream:
         be pasted, else the source.
         """
         side = latent.shape[1]
-        top, left, right = (round(share * side) for share in _DECODED)
+        top, left, right = (round(share * side) for share in DECODED)
         here = (slice(None), slice(top, None), slice(left, right))
         part = self._engine.decode(latent[here])
         moves, keeps = self._engine.move(latent[here], z[here])
@@ -348,7 +345,7 @@ def _frames_heard(slots: Sequence[Slot[_Held]]) -> list[int]:
 
 
 def _half_way(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    return (one + other) / np.float32(2)
+    return (np.asarray(one) + np.asarray(other)) / np.float32(2)
 
 
 def _fade_out(alpha: float, following: Sequence[Slot[_Held]]) -> float:

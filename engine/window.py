@@ -102,11 +102,14 @@ class RollingWindow(Generic[Payload]):
             raise RuntimeError("push before the last estimate was accepted")
         if not self._slots:
             for level in self._grids[self.size][:-1]:
-                x = add_noise(z, self.eps, float(level))
-                self._slots.append(Slot(z, x, payload, real=False))
+                self._slots.append(Slot(z, self.noised(z, float(level)), payload, real=False))
         tau = float(self._grids[len(self._slots) + 1][-1])
-        self._slots.append(Slot(z, add_noise(z, self.eps, tau), payload, real))
+        self._slots.append(Slot(z, self.noised(z, tau), payload, real))
         self._pushed = True
+
+    def noised(self, latent: Latent, level: float) -> Latent:
+        """(1 - level) latent + level eps."""
+        return add_noise(latent, self.eps, level)
 
     def x(self) -> Latent:
         """(L, 16, h, w)."""
@@ -124,6 +127,6 @@ class RollingWindow(Generic[Payload]):
         done = [(estimate, self._slots.popleft()) for estimate in x0[:leaving]]
         levels = self._grids[len(self._slots) + 1]
         for level, slot, estimate in zip(levels, self._slots, x0[leaving:], strict=False):
-            slot.x = add_noise(estimate, self.eps, float(level))
+            slot.x = self.noised(estimate, float(level))
         self._pushed = False
         return done

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(None, description="PEM private key of the certificate")
 
     weights: Path | None = Field(None, description="folder of graphs instead of the shipped one")
-    runtime: str | None = Field(None, description="engine runtime; default: best of this machine")
+    runtime: str = Field("auto", description="RUNTIME:VARIANT; auto: the fastest of this machine")
     threads: int = Field(1, ge=1, le=64, description="threads of one model call")
     slots: int = Field(3, ge=1, le=8, description="frames in the window; look-ahead is slots-1")
     persons: Path | None = Field(None, description="folder that `omnisync personalize` wrote to")

@@ -47,7 +47,7 @@ run(serve(Settings(port=0, max_sessions=2), DoubleEngine()))
 
 def engine_under_test() -> Any:
     try:
-        return LipSyncEngine.load()
+        return LipSyncEngine.load(runtime="onnxruntime")
     except EngineError:
         return DoubleEngine()
 

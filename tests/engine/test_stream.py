@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def engine() -> LipSyncEngine:
-    return LipSyncEngine.load()
+    return LipSyncEngine.load(runtime="onnxruntime")
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +254,7 @@ def test_bad_loads_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RuntimeUnavailableError, match="variant"):
         LipSyncEngine.load(runtime="onnxruntime:int1")
     with pytest.raises(EngineError, match="choose one of"):
-        LipSyncEngine.load(slots=9)
+        LipSyncEngine.load(runtime="onnxruntime", slots=9)
 
 
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:
