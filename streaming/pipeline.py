@@ -84,6 +84,7 @@ class Pipeline:
         self._face_found = False
         self._face_told: bool | None = None
         self._delay_s = self._first_delay_s
+        self._stage_ms: dict[str, float] = {}
         self._report = Report(shared.metrics, facts)
         self.heard_at = self.seen_at = self._now()
 
@@ -171,11 +172,15 @@ class Pipeline:
     async def _tick(self, slot: Slot[av.VideoFrame], voice: Pcm) -> None:
         start = self._now()
         self._metrics.observe_stage("queue", start - slot.cut_at)
-        finished = await self._worker.step(slot, voice, self.controls, self._ladder.effort)
+        effort, before = self._ladder.effort, self._worker.stage_ms
+        finished = await self._worker.step(slot, voice, self.controls, effort)
         spent = self._now() - start
         self._metrics.observe_stage("tick", spent)
-        for stage, ms in self._worker.stage_ms.items():
+        stage_ms = self._worker.stage_ms
+        for stage, ms in stage_ms.items():
             self._metrics.observe_stage(stage, ms / 1000)
+        # Every other tick has not all the stages.
+        self._stage_ms = {**before, **stage_ms} if effort.every_second else stage_ms
         for picture in finished:
             if picture.slot > self._left_out:
                 self._put(picture)
@@ -228,7 +233,7 @@ class Pipeline:
             self._delay_s,
             ladder=int(self._step),
             look_ahead_ms=self._look_ahead_ms(),
-            stage_ms={k: round(v, 2) for k, v in self._worker.stage_ms.items()},
+            stage_ms={k: round(v, 2) for k, v in self._stage_ms.items()},
             queue_depth=depth,
             face_found=self._face_found,
             person=self._person.name if self._person else None,
