@@ -87,10 +87,15 @@ def is_mdns(candidate: str) -> bool:
 def strip_mdns(sdp: str) -> str:
     """Drops `.local` candidates: resolving one that nobody answers holds the answer for 1.0 s.
 
-    Peer-reflexive candidates connect the call without them.
+    Peer-reflexive candidates connect the call without them, unless the offer says that no more
+    are to come: aioice then gives up, so that line goes too.
     """
     lines = sdp.splitlines()
-    kept = [x for x in lines if not (x.startswith("a=candidate:") and is_mdns(x))]
+    kept = [
+        x
+        for x in lines
+        if not (x.startswith("a=candidate:") and is_mdns(x)) and x != "a=end-of-candidates"
+    ]
     return "\r\n".join(kept) + "\r\n"
 
 

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import gc
 import random
+import re
 import signal
 import sys
 import threading
@@ -322,6 +323,30 @@ async def _trickle() -> None:
             body = {"pc_id": caller.pc_id, "candidates": candidates}
             async with http.patch(url, json=body) as response:
                 assert response.status == status
+
+
+def test_an_offer_whose_only_candidates_are_hidden_connects() -> None:
+    asyncio.run(_hidden())
+
+
+class _Hidden(Caller):
+    """Offers as a browser that hides its addresses: multicast names alone, and no more to come."""
+
+    async def offer(self) -> str:
+        sdp = await super().offer()
+        assert "a=end-of-candidates" in sdp
+        return re.sub(r"(a=candidate:\S+ \d \w+ \d+ )\S+", r"\g<1>8b5e0f7e-aaaa.local", sdp)
+
+
+async def _hidden() -> None:
+    house = House(DoubleEngine())
+    async with running(house) as http:
+        caller = _Hidden(house.url, http)
+        try:
+            await caller.connect()
+            await caller.until(lambda: len(caller.pictures) > 0)
+        finally:
+            await caller.close()
 
 
 def test_calls_leave_no_thread_and_no_task_behind() -> None:
