@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve test lint format labels clean setup setup-train
+.PHONY: serve test lint format labels clean setup setup-train setup-openvino setup-aot
 .DELETE_ON_ERROR:
 
 serve: setup
@@ -35,6 +35,10 @@ setup: $(VENV)/.base
 
 setup-train: $(VENV)/.train
 
+setup-openvino: $(VENV)/.openvino
+
+setup-aot: $(VENV)/.aot
+
 $(VENV)/.base: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "OmniSync needs Python 3.11 or newer; none is on PATH." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
@@ -44,7 +48,7 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e .
 	@touch $@
 
-$(VENV)/.test $(VENV)/.dev $(VENV)/.train: $(VENV)/.%: $(VENV)/.base
+$(VENV)/.test $(VENV)/.dev $(VENV)/.train $(VENV)/.openvino $(VENV)/.aot: $(VENV)/.%: $(VENV)/.base
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$*]'
 	@touch $@
 

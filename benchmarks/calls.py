@@ -56,7 +56,7 @@ class CallFigures:
     first_ms: float | None  # from connected to the first picture, of the product: synced picture
     ages_ms: list[float]
     server_cpu: float | None
-    browser_cpu: float | None
+    client_cpu: float | None
     other_cpu: float | None  # everything else on the machine
     server: ServerFigures | None
 
@@ -82,17 +82,19 @@ class CallFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class Reading:
+    """All counters at one instant, in seconds of processor time."""
+
     at_s: float
     server_cpu_s: float | None
-    browser_cpu_s: float | None
+    client_cpu_s: float | None
     machine_s: float | None
     metrics: Scrape | None
 
     @classmethod
-    def of(cls, side: Side) -> "_Reading":
+    def of(cls, side: Side, client_cpu: Callable[[], float | None] = browser_cpu_s) -> "Reading":
         metrics = scrape(side.server.url) if side.counts else None
-        return cls(monotonic(), cpu_s(side.server.pid), browser_cpu_s(), machine_busy_s(), metrics)
+        return cls(monotonic(), cpu_s(side.server.pid), client_cpu(), machine_busy_s(), metrics)
 
 
 def measure_call(
@@ -106,19 +108,20 @@ def measure_call(
         connect_ms = page.start(devices=devices)
         page.wait(warm_up_s)
         page.begin()
-        before = _Reading.of(side)
+        before = Reading.of(side)
         page.wait(seconds)
-        period, after = page.take(), _Reading.of(side)
-        return _figures(side, period, connect_ms, before, after)
+        period, after = page.take(), Reading.of(side)
+        return call_figures(side, period, connect_ms, before, after)
 
 
-def _figures(
-    side: Side, period: Period, connect_ms: float | None, before: _Reading, after: _Reading
+def call_figures(
+    side: Side, period: Period, connect_ms: float | None, before: Reading, after: Reading
 ) -> CallFigures:
+    """Of one period, between two readings."""
     told = [message for message in period.messages if message["type"] == "stats"]
     passed_first = told[0]["passed_through"] if told else 0
     server_cpu = _share(before, after, lambda reading: reading.server_cpu_s)
-    browser_cpu = _share(before, after, lambda reading: reading.browser_cpu_s)
+    client_cpu = _share(before, after, lambda reading: reading.client_cpu_s)
     all_cpu = _share(before, after, lambda reading: reading.machine_s)
     return CallFigures(
         side=side.name,
@@ -127,14 +130,14 @@ def _figures(
         first_ms=first_synced_ms(period.opening, period.connected_ms, passed_first),
         ages_ms=ages_ms(period.shown),
         server_cpu=server_cpu,
-        browser_cpu=browser_cpu,
-        other_cpu=None if all_cpu is None else all_cpu - (server_cpu or 0) - (browser_cpu or 0),
+        client_cpu=client_cpu,
+        other_cpu=None if all_cpu is None else all_cpu - (server_cpu or 0) - (client_cpu or 0),
         server=server_figures(before.metrics, after.metrics, bool(told and told[-1]["face_found"])),
     )
 
 
 def _share(
-    before: _Reading, after: _Reading, read: Callable[[_Reading], float | None]
+    before: Reading, after: Reading, read: Callable[[Reading], float | None]
 ) -> float | None:
     first, last = read(before), read(after)
     if first is None or last is None:

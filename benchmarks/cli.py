@@ -1,4 +1,4 @@
-"""`omnisync bench latency|sync|soak|engine`: measures, prints tables, writes JSON and a plot.
+"""`omnisync bench BENCHMARK`: measures, prints tables, writes JSON and a plot.
 
 Nothing else may run on the machine while timing. Exit code 0 means that the figures were taken, not
 that they are good: `met` and `MISSED` say that.
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine import EngineError
 
-from . import engine_speed, latency, soak, sync
+from . import engine_speed, latency, network, peers, sessions, soak, sync
 from .errors import BenchError
 from .outcome import machine_facts, plot, save, tell
 
@@ -20,6 +20,9 @@ BENCHMARKS = {
     "sync": sync,
     "soak": soak,
     "engine": engine_speed,
+    "peers": peers,
+    "sessions": sessions,
+    "network": network,
 }
 BUSY_LOAD = 0.5
 

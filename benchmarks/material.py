@@ -23,6 +23,7 @@ from .processes import ROOT
 WIDTH, HEIGHT = 640, 480
 BAND = 40  # px above the picture; the stamp takes 32 of them
 BLOCK = 16
+LEAST_CONTRAST = 50  # grey levels between a bit and its inverse
 RATE_HZ = 48_000
 PICTURES = 3 * FPS  # of the clip; they are shown forwards and backwards
 MAX_VOICE_S = 60
@@ -114,3 +115,15 @@ def draw_stamp(rgb: Rgb, value: int) -> None:
         columns = slice(bit * BLOCK, (bit + 1) * BLOCK)
         rgb[:BLOCK, columns] = 255 * on
         rgb[BLOCK : 2 * BLOCK, columns] = 255 * (1 - on)
+
+
+def read_stamp(luma: NDArray[np.uint8]) -> int | None:
+    """The 24 bits in the top rows of (H, W); None where they cannot be told."""
+    middles = np.arange(STAMP_BITS) * BLOCK + BLOCK // 2
+    if luma.shape[0] < 2 * BLOCK or luma.shape[1] <= middles[-1]:
+        return None
+    upper = luma[BLOCK // 2, middles].astype(int)
+    lower = luma[BLOCK + BLOCK // 2, middles].astype(int)
+    if np.abs(upper - lower).min() < LEAST_CONTRAST:
+        return None
+    return int(((upper > lower).astype(int) << np.arange(STAMP_BITS)).sum())

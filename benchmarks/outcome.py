@@ -15,7 +15,10 @@ from typing import Any
 from .browser import chromium_version
 from .processes import ROOT
 
-PACKAGES = ("aiortc", "aiohttp", "av", "numpy", "onnxruntime", "opencv-python-headless", "uvloop")
+PACKAGES = (
+    "aiortc", "aiohttp", "av", "numpy", "onnxruntime", "openvino", "opencv-python-headless",
+    "uvloop",
+)  # fmt: skip
 Cell = str | int | float | None
 Draw = Callable[[Any], None]  # draws into a matplotlib Figure
 

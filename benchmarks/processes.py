@@ -32,9 +32,11 @@ class Running:
 
 
 @contextmanager
-def product(log: Path) -> Iterator[Running]:
-    """The real server on a free port, as `python server.py` starts it; its log goes to a file."""
-    with _serving(SERVER, log) as running:
+def product(log: Path, *flags: str) -> Iterator[Running]:
+    """The real server on a free port, as `python server.py FLAGS` starts it; its log goes to a
+    file.
+    """
+    with _serving((*SERVER, *flags), log) as running:
         yield running
 
 

@@ -5,24 +5,35 @@ network, no asyncio, no torch.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
+from typing import Any, cast
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio import FPS, MEL_COLUMNS, N_MELS, SILENCE_LEVEL
+from engine.batch import MOST, InputRows, SharedCalls
+from engine.costs import CallCosts, measure_costs
 from engine.errors import EngineError
 from engine.face.follow import FaceFollower
 from engine.face.paste import Moves
 from engine.personal import Person, PersonalDenoiser, PersonalDenoisers
-from engine.runtime.choice import start
+from engine.runtime.calibrate import fastest
+from engine.runtime.choice import AUTO, start
+from engine.runtime.latents import Latent, Latents
 from engine.runtime.protocol import Manifest, Runtime
+from engine.runtime.tensorrt import LatentsOnDevice
 from engine.stream import LipSyncStream, WindowInput
+from engine.tick import time_tick
+from engine.window import RollingWindow
 
 Array = NDArray[np.float32]
 WEIGHTS = Path(__file__).parent / "weights"
+CALIBRATION_TICKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +57,19 @@ class LipSyncEngine:
             raise EngineError(
                 f"these weights offer no window of {slots} slots: choose one of {offered}"
             )
-        self.levels = manifest.levels[slots]
+        self.levels, self.grids = manifest.levels[slots], manifest.levels
         self.latent_channels, self.latent_side = manifest.latent_channels, manifest.latent_side
         self._runtime = runtime
+        # A runtime with a device of its own keeps latents there; they pass through here unread.
+        self._device: LatentsOnDevice | None = getattr(runtime, "latents", None)
         self._personal = PersonalDenoisers(manifest, runtime)
+        self._rows = InputRows()
+        self._shared: SharedCalls | None = None
+        self._streams: WeakSet[LipSyncStream] = WeakSet()
+        self._lock = Lock()
         self.facts = EngineFacts(
             model=manifest.model,
-            runtime=f"{runtime.name} {runtime.variant}",
+            runtime=f"{runtime.name}:{runtime.variant}",
             crop_px=manifest.crop_px,
             slots=slots,
             look_ahead_ms=(slots - 1) * 1000 // FPS,
@@ -66,21 +83,41 @@ class LipSyncEngine:
         threads: int = 1,
         slots: int = 3,
     ) -> LipSyncEngine:
-        """Shipped weights, default runtime.
+        """Shipped weights, the fastest runtime of this machine.
 
         Args:
             weights: folder with manifest.json; the shipped one by default.
-            runtime: "onnxruntime", or "onnxruntime:VARIANT" (the manifest's default).
+            runtime: "RUNTIME" or "RUNTIME:VARIANT", see `engine.runtime.choice`. "auto", the
+                default, tries those that sync as well as the exact one and remembers the fastest.
             threads: per call.
             slots: window size; look-ahead is (slots - 1) * 40 ms.
         Raises:
             EngineError: what is wrong and what to do, in one line.
         """
         manifest = Manifest.read(Path(weights) if weights else WEIGHTS)
-        engine = cls(manifest, start(runtime or "onnxruntime", manifest, threads), slots)
-        # The detector's first call in a process loads its cascades: not in somebody's first second.
-        FaceFollower(engine.landmarks).follow(np.zeros((480, 640, 3), np.uint8))
+        if runtime is None or runtime == AUTO:
+            running = fastest(manifest, threads, lambda tried: cls(manifest, tried, slots)._race())
+        else:
+            running = start(runtime, manifest, threads)
+        engine = cls(manifest, running, slots)
+        engine._warm()
         return engine
+
+    def _warm(self) -> None:
+        """Pay now for what is paid for once a process or a shape: not in somebody's first second.
+        The detector, for one, loads its cascades. Under load a window may lose a slot.
+        """
+        slots = len(self.levels)
+        with self._runtime.warming():
+            for size in {slots, max(1, slots - 1)}:
+                time_tick(self, size)
+            FaceFollower(self.landmarks).follow(np.zeros((480, 640, 3), np.uint8))
+
+    def _race(self) -> float:
+        """Shortest of a few warm ticks, in ms: what else the machine does only adds to it."""
+        with self._runtime.warming():
+            time_tick(self)
+        return min(sum(time_tick(self).values()) for _ in range(CALIBRATION_TICKS))
 
     def open_stream(
         self,
@@ -96,7 +133,22 @@ class LipSyncEngine:
             PersonError: the person was made for other weights.
         """
         denoiser = self._personal.get(person) if person is not None else None
-        return LipSyncStream(self, strength, face_box, seed, denoiser)
+        stream = LipSyncStream(self, strength, face_box, seed, denoiser)
+        with self._lock:
+            self._streams.add(stream)
+        return stream
+
+    def open_window(self, seed: int) -> RollingWindow[Any]:
+        """The window of a new stream, where the runtime keeps latents. seed: draws eps."""
+        if self._device is not None:
+            return self._device.window(self.levels, seed, self.grids)
+        shape = (self.latent_channels, self.latent_side, self.latent_side)
+        return RollingWindow(self.levels, shape, seed, self.grids)
+
+    def closed(self, stream: LipSyncStream) -> None:
+        """No window of this stream will come any more; `LipSyncStream.close` says so."""
+        with self._lock:
+            self._streams.discard(stream)
 
     def fits(self, person: Person) -> bool:
         """Whether the person was made for these weights."""
@@ -105,20 +157,27 @@ class LipSyncEngine:
     def encode(self, crop: NDArray[np.uint8]) -> Array:
         """Crop uint8 (S, S, 3) -> latent (16, h, w)."""
         picture = crop.astype(np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
+        if self._device is not None:
+            return cast(Array, self._device.encode(picture))
         return self._runtime.run("encoder", {"crop": picture})[0][0]
 
     def decode(self, latent: Array) -> Array:
         """Latent (16, h, w), or a part of one -> crop float32 (12h, 12w, 3), 0..255, not
         clipped.
         """
-        crop = self._runtime.run("decoder", {"z": latent[None]})[0][0]
+        crop = self._run("decoder", {"z": latent})[0][0]
         return np.ascontiguousarray((crop.transpose(1, 2, 0) + 1) * 127.5)
 
     def move(self, latent: Array, source: Array) -> Moves:
         """Edited and source latent (16, h, w), or the same part of both -> fields (4h, 4w)."""
-        inputs = {"z": latent[None], "source": source[None]}
-        motion, kept, covered = self._runtime.run("motion", inputs)
+        motion, kept, covered = self._run("motion", {"z": latent, "source": source})
         return Moves(np.ascontiguousarray(motion[0].transpose(1, 2, 0)), kept[0, 0], covered[0, 0])
+
+    def _run(self, graph: str, latents: Mapping[str, Array]) -> list[Array]:
+        """A graph of one latent, or of two, wherever they lie."""
+        if self._device is not None and all(isinstance(v, Latent) for v in latents.values()):
+            return self._device.run(graph, cast(Mapping[str, Latent], latents))
+        return self._runtime.run(graph, {k: np.asarray(v)[None] for k, v in latents.items()})
 
     def hear(self, mel: Array, heard: Array) -> Array:
         """Mel windows (N, 80, M) and heard (N, M) -> tokens (N, K, D)."""
@@ -135,52 +194,90 @@ class LipSyncEngine:
 
     def denoise(self, windows: Sequence[WindowInput]) -> list[Array]:
         """x0 (L, 16, h, w) of the windows of several streams: one denoiser call for all that share
-        a denoiser.
+        a denoiser and have as many slots.
         """
-        groups: dict[PersonalDenoiser | None, list[int]] = {}
+        groups: dict[tuple[PersonalDenoiser | None, int], list[int]] = {}
         for k, window in enumerate(windows):
-            groups.setdefault(window.denoiser, []).append(k)
+            groups.setdefault((window.denoiser, len(window.level)), []).append(k)
         x0: dict[int, Array] = {}
-        for denoiser, members in groups.items():
-            inputs = _stacked([windows[k] for k in members])
-            if denoiser is None:
-                found = self._runtime.run("denoiser", inputs)[0]
-            else:
-                found = denoiser.run(inputs)
-            x0.update(zip(members, found, strict=True))
+        for (denoiser, _), members in groups.items():
+            for first in range(0, len(members), MOST):
+                some = members[first : first + MOST]
+                if self._device is not None and isinstance(windows[some[0]].z, Latents):
+                    x0.update(
+                        zip(some, self._denoise_there([windows[k] for k in some]), strict=True)
+                    )
+                    continue
+                with self._rows.stacked([windows[k] for k in some]) as inputs:
+                    if denoiser is None:
+                        found = self._runtime.run("denoiser", inputs)[0]
+                    else:
+                        found = denoiser.run(inputs)
+                x0.update(zip(some, found, strict=True))
         return [x0[k] for k in range(len(windows))]
+
+    def _denoise_there(self, windows: Sequence[WindowInput]) -> list[Array]:
+        """x0 of windows whose latents are on the device."""
+        assert self._device is not None
+        others = {
+            "level": np.stack([w.level for w in windows]),
+            "tokens": np.stack([w.tokens for w in windows]),
+            "strength": np.array([w.strength for w in windows], np.float32),
+            "mouth": np.array([w.mouth for w in windows], np.float32),
+        }
+        x, z = [cast(Any, w.x) for w in windows], [cast(Any, w.z) for w in windows]
+        return cast(list[Array], self._device.denoise(x, z, others))
+
+    def refine(self, window: WindowInput) -> Array:
+        """x0 (L, 16, h, w) of one stream's window: in a call shared with other threads' windows
+        after `share_calls`.
+        """
+        if self._shared is None:
+            return self.denoise([window])[0]
+        with self._lock:
+            company = sum(stream.denoiser is window.denoiser for stream in self._streams)
+        return self._shared(window, company)
+
+    def share_calls(self, most: int, observe: Callable[[int], None] = lambda size: None) -> None:
+        """From now on streams share denoiser calls of up to `most` windows; before they are opened.
+        observe: told the size of each call.
+        """
+        self._shared = SharedCalls(self.denoise, min(most, MOST), observe=observe)
+
+    def measure_calls(self) -> CallCosts:
+        """What sharing calls saves here. Blocks for some hundred ms."""
+        return measure_costs(self.denoise, self._any_window())
 
     def measure_tick_ms(self, n: int = 20) -> float:
         """Median of `n` warm ticks on random input, in ms: encode, audio, denoise, decode and
         motion.
         """
         rng = np.random.default_rng(0)
-        slots, side = len(self.levels), self.latent_side
         crop = rng.integers(0, 255, (self.facts.crop_px, self.facts.crop_px, 3), dtype=np.uint8)
-        latents = rng.standard_normal((slots, self.latent_channels, side, side)).astype(np.float32)
-        mel = np.full((slots, N_MELS, MEL_COLUMNS), SILENCE_LEVEL, np.float32)
-        heard = np.ones((slots, MEL_COLUMNS), np.float32)
-        level = np.array(self.levels, np.float32)
+        window = self._any_window()
         spent = []
         for _ in range(n + 2):
             begin = time.perf_counter()
             self.encode(crop)
-            tokens = self.hear(mel, heard)
-            window = WindowInput(latents, latents, level, tokens, 1.0, (0.5, 0.5))
+            self.hear(*_silence(len(self.levels)))
             x0 = self.denoise([window])[0][0]
             self.decode(x0)
-            self.move(x0, latents[0])
+            self.move(x0, window.z[0])
             spent.append((time.perf_counter() - begin) * 1e3)
         return float(np.median(spent[2:]))
 
+    def _any_window(self) -> WindowInput:
+        """A full window of random latents in silence."""
+        slots, side = len(self.levels), self.latent_side
+        shape = (slots, self.latent_channels, side, side)
+        latents = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        tokens = self.hear(*_silence(slots))
+        return WindowInput(
+            latents, latents, np.array(self.levels, np.float32), tokens, 1.0, (0.5, 0.5)
+        )
 
-def _stacked(windows: Sequence[WindowInput]) -> dict[str, Array]:
-    """The denoiser's inputs."""
-    return {
-        "x": np.stack([w.x for w in windows]),
-        "z": np.stack([w.z for w in windows]),
-        "level": np.stack([w.level for w in windows]),
-        "tokens": np.stack([w.tokens for w in windows]),
-        "strength": np.array([w.strength for w in windows], np.float32),
-        "mouth": np.array([w.mouth for w in windows], np.float32),
-    }
+
+def _silence(slots: int) -> tuple[Array, Array]:
+    """Mel windows (L, 80, M) and heard (L, M)."""
+    mel = np.full((slots, N_MELS, MEL_COLUMNS), SILENCE_LEVEL, np.float32)
+    return mel, np.ones((slots, MEL_COLUMNS), np.float32)

@@ -7,12 +7,15 @@ Frame i belongs to samples 640 i .. 640 (i + 1). It leaves `slots - 1` ticks aft
 future sound it was refined with.
 `push_frame` is `finish(denoise(prepare(rgb)))`; the two halves are public so that windows of many
 streams may share one denoiser call.
+
+Two things make a tick cheaper, live: fewer `slots`, and `every_second`: then only every second
+frame goes through the window, and the one between shows an edit half-way between its neighbours'.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
 
 Rgb = NDArray[np.uint8]
 _STABLE = [LANDMARKS.index(point) for point in STABLE_INDICES]
-_DECODED = (3 / 16, 1 / 16, 15 / 16)  # top, left and right of what paste's region touches
+DECODED = (3 / 16, 1 / 16, 15 / 16)  # top, left and right of what paste's region touches
 FADE = 0.25  # share of the edit that comes or goes a frame when a face is found or lost
 
 
@@ -74,6 +77,15 @@ class WindowInput:
 
 
 @dataclass(frozen=True, slots=True)
+class _Edited:
+    """A frame with the latents, edited and source, that tell what is to be pasted into it."""
+
+    held: _Held
+    latent: NDArray[np.float32]
+    z: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class _Held:
     """What a slot keeps of its frame until it is finished."""
 
@@ -98,14 +110,15 @@ class LipSyncStream:
         seed: int = 0,
         denoiser: PersonalDenoiser | None = None,
     ) -> None:
-        side = engine.latent_side
         self._denoiser = denoiser
         self._engine = engine
         self._follower = FaceFollower(engine.landmarks)
         self._sound = SoundRing()
-        self._window: RollingWindow[_Held] = RollingWindow(
-            engine.levels, (engine.latent_channels, side, side), seed
-        )
+        self._window: RollingWindow[_Held] = engine.open_window(seed)
+        self.every_second = False
+        self._entered = True  # whether the last frame went into the window
+        self._between: dict[int, _Held] = {}  # by the index of the frame before, in the window
+        self._middle: _Edited | None = None  # a frame between, for the next tick to finish
         self.strength = strength
         self.face_box = face_box
         self.bypass = False
@@ -117,6 +130,22 @@ class LipSyncStream:
     @property
     def frames_pushed(self) -> int:
         return self._next_index
+
+    @property
+    def denoiser(self) -> PersonalDenoiser | None:
+        """None: the engine's own."""
+        return self._denoiser
+
+    @property
+    def slots(self) -> int:
+        """Size of the window. Set it between ticks, to any size that the weights have levels for
+        (else ValueError): a smaller window gives two frames in the next tick, a larger one none.
+        """
+        return self._window.size
+
+    @slots.setter
+    def slots(self, count: int) -> None:
+        self._window.resize(count)
 
     def push_audio(self, pcm: NDArray[np.int16]) -> None:
         """Append sound: int16 mono 16 kHz, any length. Sample n belongs to time n / 16000 s of this
@@ -136,37 +165,61 @@ class LipSyncStream:
         """First half of a tick: find the face, encode its crop, enter it into the window, refresh
         every slot's sound.
 
-        Returns None where no slot of the window has a face: nothing is to be denoised.
+        Returns None where nothing is to be denoised: no slot of the window has a face, or the frame
+        is one between.
         """
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
             raise ValueError(f"a frame must be uint8 (H, W, 3), got {rgb.dtype} {rgb.shape}")
         self.stage_ms = {}
         with self._stage("face"):
             held = self._locate(rgb)
+        self._next_index += 1
+        before = self._window.slots[-1].payload.index if self._window.slots else None
+        self._entered = not self.every_second or before != held.index - 1
+        if before is not None and not self._entered:
+            self._between[before] = held
+            return None
         with self._stage("encode"):
             z = self._encode(held)
         self._window.push(z, held)
-        self._next_index += 1
         return self._window_input()
 
     def finish(self, x0: NDArray[np.float32] | None) -> list[SyncedFrame]:
         """Second half of a tick: the denoiser's x0 (L, 16, h, w), or None where `prepare` gave
         None.
         """
+        frames = self._finish_middle()
+        if not self._entered:
+            return frames
         if x0 is None:
             x0 = self._window.z()
-        latent, slot = self._window.accept(x0)
-        return [self._finished(latent, slot)] if slot.real else []
+        source = self._window.z()
+        left = self._window.accept(x0)
+        slots = [slot for _, slot in left] + list(self._window.slots)
+        for k, (latent, slot) in enumerate(left):
+            if not slot.real:
+                continue
+            frames += self._finish_middle(slots[k:])  # if two leave at once
+            frames.append(self._finished(_Edited(slot.payload, latent, slot.z), slots[k + 1 :]))
+            between = self._between.pop(slot.payload.index, None)
+            if between is not None:
+                # The next frame's estimate is a first one, but it knows where the mouth goes.
+                self._middle = _Edited(
+                    between, _half_way(x0[k], x0[k + 1]), _half_way(source[k], source[k + 1])
+                )
+        return frames
 
     def flush(self) -> list[SyncedFrame]:
         """The frames still in the window; what is not heard yet stays unheard. The stream then
         starts anew.
         """
         frames: list[SyncedFrame] = []
+        self._entered = True
         while any(s.real for s in self._window.slots):
             last = self._window.slots[-1]
             self._window.push(last.z, last.payload, real=False)
             frames += self.finish(self._denoise(self._window_input()))
+        frames += self._finish_middle()
         self.reset()
         return frames
 
@@ -175,11 +228,14 @@ class LipSyncStream:
         self._window.clear()
         self._sound.reset()
         self._follower.reset()
+        self._between.clear()
+        self._middle = None
         self._next_index, self._last_z, self._alpha = 0, None, 0.0
 
     def close(self) -> None:
         """Let go of everything, a personal denoiser too; the stream is over."""
         self.reset()
+        self._engine.closed(self)
         self._denoiser = None
 
     @contextmanager
@@ -192,7 +248,7 @@ class LipSyncStream:
         if window is None:
             return None
         with self._stage("denoise"):
-            return self._engine.denoise([window])[0]
+            return self._engine.refine(window)
 
     def _locate(self, rgb: Rgb) -> _Held:
         """Where the crop lies in this frame; no transform where there is no face, or the edit is
@@ -225,15 +281,7 @@ class LipSyncStream:
         if all(s.payload.transform is None for s in slots):
             return None
         with self._stage("audio"):
-            # Copies at the end of a stream stand one frame further on, so that a
-            # slot's age and its sound agree.
-            first = (
-                slots[-1].payload.index
-                if slots[-1].real
-                else slots[0].payload.index + len(slots) - 1
-            )
-            indices = [first - len(slots) + 1 + k for k in range(len(slots))]
-            windows = [self._sound.window(i) for i in indices]
+            windows = [self._sound.window(i) for i in _frames_heard(slots)]
             tokens = self._engine.hear(
                 np.stack([m for m, _ in windows]), np.stack([h for _, h in windows])
             )
@@ -247,14 +295,22 @@ class LipSyncStream:
             self._denoiser,
         )
 
-    def _finished(self, latent: NDArray[np.float32], slot: Slot[_Held]) -> SyncedFrame:
-        held = slot.payload
+    def _finish_middle(self, following: Sequence[Slot[_Held]] | None = None) -> list[SyncedFrame]:
+        """The frame between that waits, if one does."""
+        if self._middle is None:
+            return []
+        edited, self._middle = self._middle, None
+        return [self._finished(edited, self._window.slots if following is None else following)]
+
+    def _finished(self, edited: _Edited, following: Sequence[Slot[_Held]]) -> SyncedFrame:
+        """following: the slots of newer frames, oldest first."""
+        held = edited.held
         if held.transform is None or held.crop is None or self.bypass:
             return SyncedFrame(held.index, held.frame, None, held.transform is not None)
         with self._stage("decode"):
-            edit, moves = self._decode(latent, slot.z, held.crop)
+            edit, moves = self._decode(edited.latent, edited.z, held.crop)
         with self._stage("paste"):
-            alpha = self._fade_out(held.alpha)
+            alpha = _fade_out(held.alpha, following)
             rgb, mask = paste(held.frame, held.crop, edit, moves, held.transform, alpha)
         return SyncedFrame(held.index, rgb, mask, True)
 
@@ -265,7 +321,7 @@ class LipSyncStream:
         pasted, else the source.
         """
         side = latent.shape[1]
-        top, left, right = (round(share * side) for share in _DECODED)
+        top, left, right = (round(share * side) for share in DECODED)
         here = (slice(None), slice(top, None), slice(left, right))
         part = self._engine.decode(latent[here])
         moved = self._engine.move(latent[here], z[here])
@@ -283,11 +339,25 @@ class LipSyncStream:
         whole.covered[inside] = moved.covered
         return edit, whole
 
-    def _fade_out(self, alpha: float) -> float:
-        """Less of the edit where a frame that follows has lost the face: the window sees that
-        coming.
-        """
-        for distance, slot in enumerate(self._window.slots, 1):
-            if slot.payload.transform is None:
-                return min(alpha, distance * FADE)
-        return alpha
+
+def _frames_heard(slots: Sequence[Slot[_Held]]) -> list[int]:
+    """The frame whose sound each slot hears: its own. Copies stand before the first frame, or after
+    the last, so that a slot's age and its sound agree.
+    """
+    real = [k for k, slot in enumerate(slots) if slot.real]
+    at = [min(max(k, real[0]), real[-1]) for k in range(len(slots))]
+    return [slots[near].payload.index + k - near for k, near in enumerate(at)]
+
+
+def _half_way(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    return (np.asarray(one) + np.asarray(other)) / np.float32(2)
+
+
+def _fade_out(alpha: float, following: Sequence[Slot[_Held]]) -> float:
+    """Less of the edit where a frame that follows has lost the face: the window sees that
+    coming.
+    """
+    for distance, slot in enumerate(following, 1):
+        if slot.payload.transform is None:
+            return min(alpha, distance * FADE)
+    return alpha

@@ -6,11 +6,15 @@ initialisation), is refined once a tick
 while it grows old, and leaves finished after as many ticks as there are slots. Between ticks a slot
 keeps its estimate, re-noised to the next
 level with the stream's one eps.
+
+The window may change its size between ticks. A smaller one lets two frames go in one tick, a larger
+one none: each frame still leaves once, in its order.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -38,42 +42,74 @@ class Slot(Generic[Payload]):
 
 
 class RollingWindow(Generic[Payload]):
-    """A fixed number of slots; `push`, then `x` and `z` for the denoiser, then `accept` its
+    """Slots at rising levels; `push`, then `x` and `z` for the denoiser, then `accept` its
     estimate.
 
     Args:
         levels: noise level of each slot, oldest first, rising; the last one is tau.
         shape: latent shape (16, h, w).
         seed: draws eps, once: a new eps a frame would flicker.
+        others: levels of the other sizes that `resize` may ask for.
     """
 
     def __init__(
-        self, levels: tuple[float, ...], shape: tuple[int, int, int], seed: int = 0
+        self,
+        levels: tuple[float, ...],
+        shape: tuple[int, int, int],
+        seed: int = 0,
+        others: Mapping[int, tuple[float, ...]] | None = None,
     ) -> None:
-        if list(levels) != sorted(levels) or not levels:
-            raise ValueError(f"levels must rise from the oldest slot to the newest, got {levels}")
-        self.levels = np.array(levels, np.float32)
+        grids = {**(others or {}), len(levels): levels}
+        for grid in grids.values():
+            if list(grid) != sorted(grid) or not grid:
+                raise ValueError(f"levels must rise from the oldest slot to the newest, got {grid}")
+        self._grids = {size: np.array(grid, np.float32) for size, grid in grids.items()}
+        self.size = len(levels)
         self.eps: Latent = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
         self._slots: deque[Slot[Payload]] = deque()
+        self._pushed = False
 
     @property
     def slots(self) -> tuple[Slot[Payload], ...]:
         """Oldest first."""
         return tuple(self._slots)
 
+    @property
+    def levels(self) -> NDArray[np.float32]:
+        """(L,) of the slots at hand between `push` and `accept`."""
+        return self._grids[len(self._slots)]
+
+    def resize(self, size: int) -> None:
+        """The number of slots from the next tick on; a larger window fills tick by tick.
+
+        Raises:
+            ValueError: there are no levels for it, or for a size on the way to it.
+        """
+        if any(k not in self._grids for k in range(min(size, self.size), max(size, self.size) + 1)):
+            offered = ", ".join(str(k) for k in sorted(self._grids))
+            raise ValueError(f"no levels for a window of {size} slots: there are {offered}")
+        self.size = size
+
     def clear(self) -> None:
         self._slots.clear()
+        self._pushed = False
 
     def push(self, z: Latent, payload: Payload, real: bool = True) -> None:
         """Enter a frame: x = (1 - tau) z + tau eps. The first one also fills the older slots, as if
         it had stood still.
         """
-        while len(self._slots) < len(self.levels) - 1:
-            level = float(self.levels[len(self._slots)])
-            self._slots.append(Slot(z, add_noise(z, self.eps, level), payload, real=False))
-        if len(self._slots) != len(self.levels) - 1:
+        if self._pushed:
             raise RuntimeError("push before the last estimate was accepted")
-        self._slots.append(Slot(z, add_noise(z, self.eps, float(self.levels[-1])), payload, real))
+        if not self._slots:
+            for level in self._grids[self.size][:-1]:
+                self._slots.append(Slot(z, self.noised(z, float(level)), payload, real=False))
+        tau = float(self._grids[len(self._slots) + 1][-1])
+        self._slots.append(Slot(z, self.noised(z, tau), payload, real))
+        self._pushed = True
+
+    def noised(self, latent: Latent, level: float) -> Latent:
+        """(1 - level) latent + level eps."""
+        return add_noise(latent, self.eps, level)
 
     def x(self) -> Latent:
         """(L, 16, h, w)."""
@@ -83,11 +119,14 @@ class RollingWindow(Generic[Payload]):
         """(L, 16, h, w)."""
         return np.stack([s.z for s in self._slots])
 
-    def accept(self, x0: Latent) -> tuple[Latent, Slot[Payload]]:
+    def accept(self, x0: Latent) -> list[tuple[Latent, Slot[Payload]]]:
         """Take the denoiser's estimate (L, 16, h, w): the oldest slot leaves finished, the others
-        move one level down.
+        move one level down. Two or more leave a window that shrinks, none one that grows.
         """
-        done = self._slots.popleft()
-        for level, slot, estimate in zip(self.levels, self._slots, x0[1:], strict=False):
-            slot.x = add_noise(estimate, self.eps, float(level))
-        return x0[0], done
+        leaving = max(0, len(self._slots) - self.size + 1)
+        done = [(estimate, self._slots.popleft()) for estimate in x0[:leaving]]
+        levels = self._grids[len(self._slots) + 1]
+        for level, slot, estimate in zip(levels, self._slots, x0[leaving:], strict=False):
+            slot.x = self.noised(estimate, float(level))
+        self._pushed = False
+        return done

@@ -5,6 +5,7 @@ speaks, and the inputs of every call are kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -40,6 +41,9 @@ class Recorder:
         self.calls[graph].append({k: np.array(v, np.float32) for k, v in inputs.items()})
         return self._runtime.run(graph, inputs)
 
+    def warming(self) -> AbstractContextManager[None]:
+        return self._runtime.warming()
+
 
 def calibration_files(folder: Path) -> list[Path]:
     """Pictures and clips of a folder, evenly spread, none of them held out by split.json.
@@ -61,8 +65,9 @@ def calibration_files(folder: Path) -> list[Path]:
     return [paths[i] for i in np.linspace(0, len(paths) - 1, min(PICTURES, len(paths))).astype(int)]
 
 
-def record(weights: Path, paths: list[Path]) -> dict[str, Calls]:
-    """Inputs of every graph of the fp32 variant in `weights`, in the order of the calls.
+def record(weights: Path, paths: list[Path], ticks: int = TICKS) -> dict[str, Calls]:
+    """Inputs of every graph of the fp32 variant in `weights`, in the order of the calls; of `ticks`
+    frames in all.
 
     Raises:
         MediaError: a file is no picture.
@@ -74,8 +79,8 @@ def record(weights: Path, paths: list[Path]) -> dict[str, Calls]:
     heard = cycle([tick.pcm for tick in Voice(VOICE).ticks()])
     for path in paths:
         stream = engine.open_stream()
-        ticks = max(FEWEST_TICKS, TICKS // len(paths))
-        for rgb, pcm in zip(islice(Picture(path).frames(), ticks), heard, strict=False):
+        share = max(FEWEST_TICKS, ticks // len(paths))
+        for rgb, pcm in zip(islice(Picture(path).frames(), share), heard, strict=False):
             stream.push_audio(pcm)
             stream.push_frame(rgb)
     return recorder.calls

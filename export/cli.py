@@ -1,5 +1,17 @@
-"""`omnisync export`: checkpoints -> the weights folder."""
+"""`omnisync export`: checkpoints -> the weights folder. `omnisync export tensorrt`: the weights ->
+files and engines for TensorRT.
+"""
 
-from export.weights import main
+from __future__ import annotations
 
-__all__ = ["main"]
+import importlib
+
+TENSORRT = "tensorrt"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one of the two; torch is imported only for the first."""
+    args = argv or []
+    if args[:1] == [TENSORRT]:
+        return importlib.import_module("export.tensorrt").main(args[1:])
+    return importlib.import_module("export.weights").main(args)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import onnxruntime
@@ -25,11 +26,13 @@ from export.quantised_hearing import write_hearing
 LARGEST_RMS = 0.08  # of an output's deviation; more means that the export is wrong
 CROPS = 64  # that the convolutions' ranges are taken from
 
+GraphParity: TypeAlias = dict[str, dict[str, float | int]]  # output -> parity
+
 
 @dataclass(frozen=True)
 class Parity:
-    """Difference from fp32 over the deviation of what the graph adds: for the denoiser the edit,
-    x0 - z.
+    """An output's difference from fp32 over the deviation of what the graph adds: for the denoiser
+    the edit, x0 - z.
     """
 
     rms: float
@@ -59,8 +62,8 @@ def _some(values: list[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.concatenate(values[::step]))
 
 
-def compare(graph: str, fp32: Path, other: Path, calls: Calls) -> dict[str, float | int]:
-    """Parity of the graph's first output.
+def compare(graph: str, fp32: Path, other: Path, calls: Calls) -> GraphParity:
+    """Parity of each of the graph's outputs.
 
     Raises:
         ParityError: the two differ by more than int8 explains.
@@ -70,14 +73,24 @@ def compare(graph: str, fp32: Path, other: Path, calls: Calls) -> dict[str, floa
         for path in (fp32, other)
     ]
     expected, got = (
-        np.concatenate([s.run(None, call)[0] for call in calls], dtype=np.float64) for s in sessions
+        [
+            np.concatenate(o, dtype=np.float64)
+            for o in zip(*(s.run(None, c) for c in calls), strict=True)
+        ]
+        for s in sessions
     )
-    added = expected
-    if graph == "denoiser":
-        added = expected - np.concatenate([call["z"] for call in calls])
-    error, deviation = got - expected, added.std() + 1e-9
-    rms = float(np.sqrt((error**2).mean()) / deviation)
-    if not rms < LARGEST_RMS:
-        raise ParityError(f"{other.name} differs from {fp32.name} by {rms:.1e} of its deviation")
-    largest = float(np.abs(error).max() / deviation)
-    return asdict(Parity(round(rms, 5), round(largest, 4), len(calls)))
+    found: GraphParity = {}
+    for k, output in enumerate(sessions[0].get_outputs()):
+        added = expected[k]
+        if graph == "denoiser":
+            added = added - np.concatenate([call["z"] for call in calls])
+        error, deviation = got[k] - expected[k], added.std() + 1e-9
+        rms = float(np.sqrt((error**2).mean()) / deviation)
+        if not rms < LARGEST_RMS:
+            raise ParityError(
+                f"{output.name} of {other.name} differs from {fp32.name} by {rms:.1e} of its"
+                " deviation"
+            )
+        largest = float(np.abs(error).max() / deviation)
+        found[output.name] = asdict(Parity(round(rms, 5), round(largest, 4), len(calls)))
+    return found

@@ -53,7 +53,7 @@ def export_graph(name: str, graph: Graph, path: Path) -> float:
 
 
 def parity(graph: Graph, path: Path) -> float:
-    """Largest |onnx - torch| over the deviation of the torch output; a constant one has next to none."""
+    """Largest |onnx - torch| over the deviation of the torch output, which may be constant."""
     with torch.no_grad():
         expected = graph.module(*graph.inputs.values())
     expected = expected if isinstance(expected, tuple) else (expected,)

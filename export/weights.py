@@ -19,7 +19,7 @@ from engine.model.dit import Denoiser
 from engine.runtime.protocol import FORMAT, REFERENCE
 from export.calibration import calibration_files, record
 from export.graphs import graphs
-from export.int8 import compare, write_int8
+from export.int8 import GraphParity, compare, write_int8
 from export.onnx_files import export_graph
 from training.networks import MisfitError, load_audio, load_autoencoder, load_denoiser
 from training.splits import HeldOutError
@@ -38,11 +38,13 @@ def load_networks(autoencoder: Path, audio: Path, denoiser: Path) -> Networks:
 def write_manifest(
     folder: Path,
     files: dict[str, dict[str, str]],
-    parity: dict[str, dict[str, dict[str, float | int]]],
+    parity: dict[str, dict[str, GraphParity]],
     pixels: AutoencoderConfig,
     args: argparse.Namespace,
 ) -> None:
-    """files: variant -> graph -> file; parity: variant -> graph -> difference from fp32."""
+    """files: variant -> graph -> file; parity: variant -> graph -> output -> difference from
+    fp32.
+    """
     names = sorted({n for graphs_of in files.values() for n in graphs_of.values()})
     manifest = {
         "format": FORMAT,
@@ -76,7 +78,7 @@ def write_fp32(networks: Networks, folder: Path) -> dict[str, str]:
 
 def write_quantised(
     networks: Networks, folder: Path, pictures: list[Path]
-) -> tuple[dict[str, str], dict[str, dict[str, float | int]]]:
+) -> tuple[dict[str, str], dict[str, GraphParity]]:
     """The int8 files beside the fp32 ones, calibrated on every second picture, and how far they are
     from fp32 on the others.
     """
@@ -86,8 +88,9 @@ def write_quantised(
     for name, file in files.items():
         parity[name] = compare(name, folder / f"{name}.onnx", folder / file, unseen[name])
         size = (folder / file).stat().st_size / 1e6
-        told = " ".join(f"{key} {value}" for key, value in parity[name].items())
-        print(f"{name} int8: {size:.1f} MB, {told}")
+        print(f"{name} int8: {size:.1f} MB")
+        for output, difference in parity[name].items():
+            print(f"  {output}: {' '.join(f'{key} {value}' for key, value in difference.items())}")
     return files, parity
 
 
@@ -120,7 +123,7 @@ def main(argv: list[str] | None = None) -> int:
     for stale in args.output.glob("*.int8.onnx"):
         stale.unlink()
     files = {REFERENCE: write_fp32(networks, args.output)}
-    parity: dict[str, dict[str, dict[str, float | int]]] = {}
+    parity: dict[str, dict[str, GraphParity]] = {}
     write_manifest(args.output, files, parity, networks[0].config, args)
     if pictures:
         files["int8"], parity["int8"] = write_quantised(networks, args.output, pictures)

@@ -13,7 +13,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from . import rtc_compat
-from .capacity import seats, usable_cores
+from .capacity import Capacity, measure_capacity
 from .memory import trimmer
 from .metrics import Metrics
 from .pipeline import Shared
@@ -29,23 +29,23 @@ PAGE = Path(__file__).parent.parent / "web_client"
 TRIM_EVERY_S = 20
 LAG_PROBE_S = 0.02
 SHUTDOWN_LIMIT_S = 1.0
-PROBE_TICKS = 20
 
 
 class Server:
     """One application: an engine, its calls, and what is told about them.
 
-    tick_ms: duration of a warm tick, from `engine.measure_tick_ms`; it decides the seats.
+    capacity: see `measure_capacity`.
     """
 
-    def __init__(self, settings: Settings, engine: Engine, tick_ms: float) -> None:
+    def __init__(self, settings: Settings, engine: Engine, capacity: Capacity) -> None:
         self._settings = settings
         self._facts = engine.facts
-        self._tick_ms = tick_ms
+        self._tick_ms = capacity.tick_ms
         self._metrics = Metrics()
+        if capacity.sharing > 1:
+            engine.share_calls(capacity.sharing, self._metrics.observe_call)
         self._calls = Calls(
-            Shared(settings, engine, self._metrics, tick_ms / 1000),
-            seats(settings.max_sessions, tick_ms, usable_cores()),
+            Shared(settings, engine, self._metrics, capacity.tick_ms / 1000), capacity.seats
         )
         self._metrics.sessions_limit.set(self._calls.seats)
         self._metrics.build.labels(build_version(), self._facts.model, self._facts.runtime).set(1)
@@ -181,8 +181,8 @@ def build_version() -> str:
 async def serve(settings: Settings, engine: Engine) -> None:
     """Serves until SIGINT or SIGTERM; prints the address once ready. Raises OSError."""
     loop = asyncio.get_running_loop()
-    tick_ms = await loop.run_in_executor(None, engine.measure_tick_ms, PROBE_TICKS)
-    server = Server(settings, engine, tick_ms)
+    capacity = await measure_capacity(engine, settings.max_sessions, settings.batching)
+    server = Server(settings, engine, capacity)
     runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=SHUTDOWN_LIMIT_S)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -192,7 +192,12 @@ async def serve(settings: Settings, engine: Engine) -> None:
         site = web.TCPSite(runner, settings.host, settings.port, ssl_context=_tls(settings))
         await site.start()
         print(_address(settings, runner), flush=True)
-        logger.info("tick %.1f ms, seats %d", tick_ms, server.calls.seats)
+        logger.info(
+            "tick %.1f ms, seats %d, windows of a call %d",
+            capacity.tick_ms,
+            capacity.seats,
+            capacity.sharing,
+        )
         await stop.wait()
     finally:
         await runner.cleanup()

@@ -1,19 +1,21 @@
 """`omnisync doctor`: what works on this machine, and why not where it does not."""
 
 import argparse
+import asyncio
 import platform
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 import aioice.ice
 import av
 
 from .app import PAGE
-from .capacity import seats, usable_cores
+from .capacity import measure_capacity, usable_cores
 
 TICK_BUDGET_MS = 40.0
+TICKS = 40
 PACKAGES = ("aiortc", "aiohttp", "av", "onnxruntime", "opencv-python-headless", "numpy")
 
 Finding = tuple[bool, str]
@@ -96,16 +98,51 @@ def _engine() -> Finding:
 
     try:
         engine = LipSyncEngine.load()
-        tick_ms = engine.measure_tick_ms()
+        capacity = asyncio.run(measure_capacity(engine))
+        table = "\n".join(_runtimes(engine.facts.runtime))
     except EngineError as error:
         return False, str(error)
     facts = engine.facts
     words = (
         f"{facts.model} on {facts.runtime}, {facts.crop_px} px, "
-        f"look-ahead {facts.look_ahead_ms} ms, tick {tick_ms:.1f} ms of {TICK_BUDGET_MS:.0f}, "
-        f"{seats(0, tick_ms, usable_cores())} at a time"
+        f"look-ahead {facts.look_ahead_ms} ms, tick {capacity.tick_ms:.1f} ms "
+        f"of {TICK_BUDGET_MS:.0f}, {capacity.seats} at a time"
     )
-    return tick_ms < TICK_BUDGET_MS, words
+    return capacity.tick_ms < TICK_BUDGET_MS, f"{words}\n\n{table}"
+
+
+def _runtimes(chosen: str) -> Iterator[str]:
+    """Each executor and variant: the tick's ms, or why it cannot run. A star: what a server takes;
+    a remark: why it would not take this one by itself.
+    """
+    from engine import EngineError, LipSyncEngine
+    from engine.engine import WEIGHTS
+    from engine.runtime.choice import choices
+    from engine.runtime.measured import measured, shortfall
+    from engine.runtime.protocol import Manifest
+    from engine.tick import STAGES, time_tick
+
+    columns = ("tick p50", "p95", *STAGES)
+    yield f"      {'ms':<18}{''.join(f'{name:>9}' for name in columns)}"
+    manifest = Manifest.read(WEIGHTS)
+    known = measured(manifest)
+    for choice in choices(manifest):
+        name = f"    {'*' if str(choice) == chosen else ' '} {choice!s:<18}"
+        if choice.hindrance:
+            yield f"{name} {choice.hindrance}"
+            continue
+        try:
+            engine = LipSyncEngine.load(runtime=str(choice))
+        except EngineError as error:
+            yield f"{name} {error}"
+            continue
+        ticks = [time_tick(engine) for _ in range(TICKS)]
+        whole = sorted(sum(tick.values()) for tick in ticks)
+        times = [whole[TICKS // 2], whole[TICKS * 95 // 100]]
+        times += [sorted(tick[stage] for tick in ticks)[TICKS // 2] for stage in STAGES]
+        short = "" if str(choice) == chosen else shortfall(str(choice), known)
+        remark = f"  only if asked for: {short}" if short else ""
+        yield f"{name}{''.join(f'{ms:9.1f}' for ms in times)}{remark}"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Prometheus metrics. Base units, few labels, never a session id; edges follow the 40 ms budget."""
 
+from collections import Counter as Tally
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 EDGES_MS = (1, 2, 5, 10, 15, 20, 25, 30, 35, 40, 50, 60, 80, 120, 250, 1000)
@@ -23,6 +25,9 @@ class Metrics:
         self.offers_refused = self._counter("offers_refused", "Refused offers, by status", "status")
         self.frames = self._counter("frames", "Video frames, by what became of them", "stage")
         self.stage = self._histogram("stage_seconds", "Time of one stage of a tick", "stage")
+        self.calls = self._counter(
+            "denoiser_calls", "Calls that streams may share, by windows in them", "windows"
+        )
         self.deadline_misses = self._counter(
             "deadline_misses", "Pictures that were not ready for their release"
         )
@@ -31,6 +36,13 @@ class Metrics:
         self.av_skew = self._gauge("av_skew_seconds", "Picture minus sound at release")
         self.loop_lag = self._gauge("event_loop_lag_seconds", "Worst timer lag of the last second")
         self.sound = self._counter("sound_seconds", "Sound concealed or moved", "kind")
+        self.ladder_step = self._gauge(
+            "ladder_step", "Worst step of any call: 0 full .. 4 passed through"
+        )
+        self.ladder_changes = self._counter(
+            "ladder_changes", "Changes of a call's quality, by the step taken", "step"
+        )
+        self._steps: Tally[int] = Tally()
         self.packets_lost = self._counter("rtp_packets_lost", "RTP packets lost on the way in")
         self.build = self._gauge("build_info", "Always 1", "version", "model", "runtime")
 
@@ -40,6 +52,16 @@ class Metrics:
 
     def observe_stage(self, stage: str, seconds: float) -> None:
         self.stage.labels(stage).observe(seconds)
+
+    def observe_call(self, windows: int) -> None:
+        """A denoiser call has run. From any thread."""
+        self.calls.labels(str(windows)).inc()
+
+    def ladder(self, before: int | None, after: int | None) -> None:
+        """One call's step has changed; None: the call is not there."""
+        self._steps.subtract([] if before is None else [before])
+        self._steps.update([] if after is None else [after])
+        self.ladder_step.set(max((step for step, calls in self._steps.items() if calls), default=0))
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"omnisync_{name}", text, labels, registry=self.registry)

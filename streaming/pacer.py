@@ -81,8 +81,11 @@ class Pacer(Generic[Picture]):
             self._next_chunk = max(self._next_chunk, min(self._sound) * CHUNKS)
         self._changed()
 
-    def put_picture(self, slot: int, picture: Picture, kind: Kind, now: float) -> None:
-        self.clock.ready(slot / FPS, now)
+    def put_picture(
+        self, slot: int, picture: Picture, kind: Kind, now: float, early_s: float = 0.0
+    ) -> None:
+        """early_s: how much sooner it is ready than pictures will be again: the delay stays."""
+        self.clock.ready(slot / FPS, now + early_s)
         if slot < self._next_slot:
             self.too_late += 1
             self._last = picture  # newer than what is being repeated
@@ -136,7 +139,7 @@ class Pacer(Generic[Picture]):
         for slot in [s for s in self._sound if s < newest]:
             del self._sound[slot]
             self.sound_skipped += CHUNKS
-        self._next_chunk = newest * CHUNKS
+        self._next_chunk = max(self._next_chunk, newest * CHUNKS)  # half of it may have left
 
     def picture_due(self) -> float | None:
         """When the next picture or its replacement leaves; None before the first is ready."""

@@ -4,6 +4,7 @@ Knows nothing of signalling. All of it runs on one event loop, except the engine
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +18,10 @@ from engine.personal import Person
 from .colour import Colour
 from .control import Controls
 from .inlets import pump_camera, pump_sound
+from .ladder import Ladder, Step
 from .mediaclock import FPS, MediaClock, Slot
 from .metrics import Metrics
-from .pacer import Pacer
+from .pacer import Kind, Pacer
 from .playout import PlayoutClock
 from .report import Report
 from .settings import Settings
@@ -28,8 +30,12 @@ from .speech import SpeechGate
 from .tracks import PictureTrack, Signal, SoundTrack
 from .worker import Engine, EngineWorker, Finished
 
+logger = logging.getLogger(__name__)
+
 PENDING_SLOTS = 2  # slots that wait for a busy engine; older ones are skipped
 FIRST_SLACK_S = 0.012  # before the playout delay knows this call
+LAG_S = 0.010  # of a timer, above which the loop had no core
+DRAIN_S = 0.005
 FACE_VERDICTS = 5  # pictures in a row that must agree before a change is told
 
 
@@ -57,6 +63,7 @@ class Pipeline:
         self._person = person
         self._metrics = shared.metrics
         facts = shared.engine.facts
+        self._full_look_ahead_ms = facts.look_ahead_ms
         self._first_delay_s = facts.look_ahead_ms / 1000 + shared.tick_s + FIRST_SLACK_S
         self._now = asyncio.get_running_loop().time
         self._arrived, self._released, self._cut = Signal(), Signal(), Signal()
@@ -65,6 +72,10 @@ class Pipeline:
         self._playout = PlayoutClock()
         self._pacer: Pacer[av.VideoFrame] = Pacer(self._playout, self._released.notify)
         self._worker = EngineWorker(shared.engine, controls, person)
+        self._ladder = Ladder(facts.slots)
+        self._step = Step.FULL
+        self._left_out = -1  # newest slot that the engine's pictures are too old for
+        self._metrics.ladder(None, self._step)
         self._decimate = Decimator()
         self._gate = SpeechGate(enabled=shared.settings.speech_gate)
         self._pending: deque[tuple[Slot[av.VideoFrame], Pcm]] = deque()
@@ -73,6 +84,7 @@ class Pipeline:
         self._face_found = False
         self._face_told: bool | None = None
         self._delay_s = self._first_delay_s
+        self._stage_ms: dict[str, float] = {}
         self._report = Report(shared.metrics, facts)
         self.heard_at = self.seen_at = self._now()
 
@@ -113,7 +125,7 @@ class Pipeline:
         while True:
             slot = self._clock.cut(self._now(), speaking=self._gate.speaking)
             if slot is None:
-                await self._arrived.wait(self._clock.next_check(self._now()))
+                await self._wait_for_slot()
                 continue
             if not self._playout.started:
                 self._playout.start(slot.cut_at, self._first_delay_s)
@@ -129,25 +141,73 @@ class Pipeline:
                 skipped, _ = self._pending.popleft()
                 self._pacer.give_up(skipped.index)
                 self._report.count("skipped")
+                self._ladder.skipped()
             self._cut.notify()
+
+    async def _wait_for_slot(self) -> None:
+        check = self._clock.next_check(self._now())
+        await self._arrived.wait(check)
+        if check is not None and self._now() - check > LAG_S:
+            # The loop itself was late: packets lie unread, and silence would take their place.
+            await asyncio.sleep(DRAIN_S)
 
     async def run_engine(self) -> None:
         """Steps the engine through the slots, one at a time."""
-        while True:
-            while not self._pending:
-                await self._cut.wait()
-            slot, voice = self._pending.popleft()
-            start = self._now()
-            self._metrics.observe_stage("queue", start - slot.cut_at)
-            finished = await self._worker.step(slot, voice, self.controls)
-            self._metrics.observe_stage("tick", self._now() - start)
-            for stage, ms in self._worker.stage_ms.items():
-                self._metrics.observe_stage(stage, ms / 1000)
-            for picture in finished:
+        async with asyncio.TaskGroup() as trials:
+            trial: asyncio.Task[None] | None = None
+            while True:
+                while not self._pending:
+                    await self._cut.wait()
+                slot, voice = self._pending.popleft()
+                due = self._ladder.due()
+                self._follow_ladder()
+                if not self._ladder.resting:
+                    await self._tick(slot, voice)
+                    continue
+                # What is shown does not wait for a tick that only tries how long it takes.
+                await self._leave_out(slot)
+                if due and (trial is None or trial.done()):
+                    trial = trials.create_task(self._tick(slot, voice))
+
+    async def _tick(self, slot: Slot[av.VideoFrame], voice: Pcm) -> None:
+        start = self._now()
+        self._metrics.observe_stage("queue", start - slot.cut_at)
+        effort, before = self._ladder.effort, self._worker.stage_ms
+        finished = await self._worker.step(slot, voice, self.controls, effort)
+        spent = self._now() - start
+        self._metrics.observe_stage("tick", spent)
+        stage_ms = self._worker.stage_ms
+        for stage, ms in stage_ms.items():
+            self._metrics.observe_stage(stage, ms / 1000)
+        # Every other tick has not all the stages.
+        self._stage_ms = {**before, **stage_ms} if effort.every_second else stage_ms
+        for picture in finished:
+            if picture.slot > self._left_out:
                 self._put(picture)
+        self._ladder.ticked(spent)
+
+    async def _leave_out(self, slot: Slot[av.VideoFrame]) -> None:
+        """Shows what needs no engine."""
+        self._left_out = slot.index
+        if self._ladder.step is Step.HOLD:
+            self._pacer.give_up(slot.index)
+            self._report.count("held")
+        else:
+            picture = await self._worker.pass_through(slot)
+            self._pacer.put_picture(slot.index, picture, Kind.PASSED, self._now(), self._early_s())
+
+    def _follow_ladder(self) -> None:
+        step = self._ladder.step
+        if step is self._step:
+            return
+        self._metrics.ladder(self._step, step)
+        self._metrics.ladder_changes.labels(step.name.lower()).inc()
+        logger.info("quality: %s", step.name.lower())
+        self._step = step
 
     def _put(self, finished: Finished) -> None:
-        self._pacer.put_picture(finished.slot, finished.picture, finished.kind, self._now())
+        now, early_s = self._now(), self._early_s()
+        self._pacer.put_picture(finished.slot, finished.picture, finished.kind, now, early_s)
         self._face_found = finished.face_found
         self._face_verdicts.append(finished.face_found)
         agreed = set(self._face_verdicts)
@@ -171,7 +231,9 @@ class Pipeline:
         return self._report.stats(
             self._pacer,
             self._delay_s,
-            stage_ms={k: round(v, 2) for k, v in self._worker.stage_ms.items()},
+            ladder=int(self._step),
+            look_ahead_ms=self._look_ahead_ms(),
+            stage_ms={k: round(v, 2) for k, v in self._stage_ms.items()},
             queue_depth=depth,
             face_found=self._face_found,
             person=self._person.name if self._person else None,
@@ -181,6 +243,17 @@ class Pipeline:
             rebased=self._playout.rebased,
         )
 
+    def _look_ahead_ms(self) -> int:
+        effort = self._ladder.effort
+        return (effort.slots - 1) * (1 + effort.every_second) * 1000 // FPS
+
+    def _early_s(self) -> float:
+        """How much sooner pictures are ready at this step of the ladder than at the first."""
+        if self._ladder.resting:
+            return self._first_delay_s - FIRST_SLACK_S
+        return (self._full_look_ahead_ms - self._look_ahead_ms()) / 1000
+
     def close(self) -> None:
         """Ends the engine's stream; the tracks end with their connection."""
+        self._metrics.ladder(self._step, None)
         self._worker.close()

@@ -90,7 +90,6 @@ class Report:
             "skipped": self.total("skipped"),
             "too_late": pacer.too_late,
             "sound_skipped": pacer.sound_skipped,
-            "look_ahead_ms": self._facts.look_ahead_ms,
             "playout_delay_ms": round(1000 * delay_s, 1),
             "av_offset_ms": round(skew_ms, 1),
             "model": self._facts.model,

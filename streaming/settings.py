@@ -15,6 +15,7 @@ from pydantic_settings import (
 )
 
 Codec = Literal["vp8", "h264"]
+Batching = Literal["auto", "on", "off"]
 
 
 class WrongSettings(Exception):
@@ -54,7 +55,7 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(None, description="PEM private key of the certificate")
 
     weights: Path | None = Field(None, description="folder of graphs instead of the shipped one")
-    runtime: str | None = Field(None, description="engine runtime; default: best of this machine")
+    runtime: str = Field("auto", description="RUNTIME:VARIANT; auto: the fastest of this machine")
     threads: int = Field(1, ge=1, le=64, description="threads of one model call")
     slots: int = Field(3, ge=1, le=8, description="frames in the window; look-ahead is slots-1")
     persons: Path | None = Field(None, description="folder that `omnisync personalize` wrote to")
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
     ice_servers: list[IceServer] = Field([], description="STUN and TURN servers for both sides")
     video_kbps: int = Field(2000, ge=200, le=20000, description="bit rate of the returned picture")
     max_sessions: int = Field(0, ge=0, le=1000, description="calls at a time; 0: by measured speed")
+    batching: Batching = Field("auto", description="share model calls; auto: where it is faster")
     max_sdp_bytes: int = Field(65536, ge=2048, le=1 << 20, description="largest accepted offer")
     offers_per_minute: int = Field(30, ge=1, le=6000, description="offers per address and minute")
     connect_timeout_s: float = Field(15.0, gt=0, le=120, description="time to become connected")

@@ -1,6 +1,7 @@
 """One call's engine stream on its own thread: slots in, finished pictures out."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
@@ -10,12 +11,14 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.costs import CallCosts
 from engine.personal import Person
 
 from .control import Controls
+from .ladder import Effort
 from .mediaclock import NEWER, SLOT, Slot
 from .pacer import Kind
-from .pictures import Rgb, bounded, to_rgb, with_edit
+from .pictures import MAX_PIXELS, Rgb, bounded, to_rgb, with_edit
 from .sound import Pcm
 
 
@@ -37,6 +40,8 @@ class Stream(Protocol):
 
     strength: float
     bypass: bool
+    slots: int
+    every_second: bool
     stage_ms: dict[str, float]
 
     def push_audio(self, pcm: Pcm) -> None: ...
@@ -50,6 +55,8 @@ class Engine(Protocol):
     @property
     def facts(self) -> Any: ...
     def measure_tick_ms(self, n: int = 20) -> float: ...
+    def measure_calls(self) -> CallCosts: ...
+    def share_calls(self, most: int, observe: Callable[[int], None] = ...) -> None: ...
     def fits(self, person: Person) -> bool: ...
     def open_stream(
         self, strength: float = 1.0, face_box: Any = None, *, person: Person | None = None
@@ -76,6 +83,7 @@ class EngineWorker:
     def __init__(self, engine: Engine, controls: Controls, person: Person | None = None) -> None:
         self._engine = engine
         self._applied: tuple[Controls, float] | None = None
+        self._effort: Effort | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._opened: Future[Stream] = self._pool.submit(
             engine.open_stream, controls.strength, person=person
@@ -84,17 +92,30 @@ class EngineWorker:
         self._pushed = 0
         self.stage_ms: dict[str, float] = {}
 
-    async def step(self, slot: Slot[av.VideoFrame], voice: Pcm, want: Controls) -> list[Finished]:
+    async def step(
+        self, slot: Slot[av.VideoFrame], voice: Pcm, want: Controls, effort: Effort
+    ) -> list[Finished]:
         """Pushes a slot's 640 samples of 16 kHz voice and its frame; gives what became ready."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._step, slot, voice, want)
+        return await loop.run_in_executor(self._pool, self._step, slot, voice, want, effort)
 
-    def _step(self, slot: Slot[av.VideoFrame], voice: Pcm, want: Controls) -> list[Finished]:
+    async def pass_through(self, slot: Slot[av.VideoFrame]) -> av.VideoFrame:
+        """The slot's own picture, as the engine would give it back without an edit."""
+        if slot.picture.width * slot.picture.height > MAX_PIXELS:
+            return await asyncio.to_thread(bounded, slot.picture)
+        return bounded(slot.picture)  # at most a millisecond, less than a thread is waited for
+
+    def _step(
+        self, slot: Slot[av.VideoFrame], voice: Pcm, want: Controls, effort: Effort
+    ) -> list[Finished]:
         stream = self._opened.result()
         if not self._pushed:
             voice = voice[len(voice) * NEWER // SLOT :]
         source = bounded(slot.picture)
         self._apply(stream, want, source.width / slot.picture.width)
+        if effort != self._effort:
+            stream.slots, stream.every_second = effort.slots, effort.every_second
+            self._effort = effort
         self._in_flight[self._pushed] = (slot.index, source)
         self._pushed += 1
         begin = perf_counter()

@@ -3,9 +3,12 @@
 import importlib.util
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from engine.runtime import tensorrt
 
 ROOT = Path(__file__).parent.parent
 
@@ -14,8 +17,10 @@ MARKERS = {
     "browser": "drives a real headless Chromium",
     "rtc": "runs real WebRTC on loopback",
     "torch": "needs torch (the train extra)",
+    "openvino": "needs OpenVINO (the openvino extra)",
     "slow": "takes more than ten seconds",
-    "gpu": "needs an NVIDIA GPU",
+    "gpu": "needs an NVIDIA GPU with TensorRT (the gpu extra)",
+    "tensorrt": "builds engines by TensorRT-RTX, without a GPU (the aot extra)",
 }
 
 
@@ -38,8 +43,12 @@ def missing_need(marker: str) -> str | None:
         return "no Chromium on PATH"
     if marker == "torch" and importlib.util.find_spec("torch") is None:
         return "torch is not installed (pip install -e '.[train]')"
-    if marker == "gpu" and shutil.which("nvidia-smi") is None:
-        return "no NVIDIA GPU"
+    if marker == "gpu" and (reason := tensorrt.hindrance()):
+        return reason
+    if marker == "tensorrt" and importlib.util.find_spec("tensorrt_rtx") is None:
+        return "TensorRT-RTX is not installed (pip install -e '.[aot]')"
+    if marker == "openvino" and importlib.util.find_spec("openvino") is None:
+        return "OpenVINO is not installed (pip install -e '.[openvino]')"
     return None
 
 
@@ -52,6 +61,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for name in MARKERS:
         if item.get_closest_marker(name) and (reason := missing_need(name)):
             pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_cache_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a start remembers must not decide what a test runs on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -142,7 +142,7 @@ def degrade(
     if rng.random() < 0.3:
         sound = room(sound, rng)
     kind = rng.random()
-    strength = 10 ** (-rng.uniform(8, 35) / 20) * sound.std()
+    strength = 10 ** (-rng.uniform(2, 32) / 20) * sound.std()
     if kind < 0.35:
         sound = sound + strength * coloured_noise(len(sound), rng)
     elif kind < 0.5:

@@ -2,7 +2,8 @@
 DIR/report.md and contact sheets.
 
 The engine runs as it does live; FaceLandmarker, in a Python of its own (`make labels`), reads the
-mouths. What does not depend on the weights is kept in --cache.
+mouths. What does not depend on the weights is kept in --cache. `--record` puts the figures of this
+executor and variant beside the weights: only what was measured is picked at a start.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine import EngineError, LipSyncEngine
+from engine.engine import WEIGHTS
+from engine.runtime.measured import Figures, record
+from engine.runtime.protocol import Manifest
 from training.evaluation.expert import Expert
 from training.evaluation.judging import Conditions, Court
 from training.evaluation.labeller import Labeller, LabellingError, labelling_python
@@ -30,6 +34,7 @@ from training.spoken import NoSynthesiser
 
 MODEL = "helpers/face_landmarker_v2_with_blendshapes.task"
 QUICK_S = 8.0
+RECORDED = "strangers"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,8 +57,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Writes the report anew after each set, so that a run cut short leaves what it has."""
-    conditions = Conditions(args.weights, args.slots, args.strength, args.runtime)
     engine = LipSyncEngine.load(args.weights, args.runtime, slots=args.slots)
+    conditions = Conditions(args.weights, args.slots, args.strength, engine.facts.runtime)
     python = labelling_python(args.labels_python)
     seconds = args.seconds or (QUICK_S if args.quick else 20.0)
     plan = Plan(seconds, args.quick, args.clips, args.drift_minutes)
@@ -80,6 +85,8 @@ def evaluate(args: argparse.Namespace) -> int:
             write_json(args.output / "report.json", told, verdicts)
             write_markdown(args.output / "report.md", told, verdicts)
             _tell(verdict, time.monotonic() - started)
+            if args.record and name == RECORDED:
+                _record(args.weights, engine.facts.runtime, verdict)
     print(args.output / "report.md")
     return 0
 
@@ -97,6 +104,12 @@ def _conditions(
         "seconds a drive": seconds,
         "key": conditions.key,
     }
+
+
+def _record(weights: Path | None, runtime: str, verdict: Verdict) -> None:
+    manifest = Manifest.read(weights or WEIGHTS)
+    figures = Figures(*(round(verdict.figures[name], 4) for name in ("r", "sharpness")))
+    print(f"{runtime} recorded in {record(manifest, runtime, figures)}")
 
 
 def chosen_sets(args: argparse.Namespace) -> list[str]:
@@ -142,7 +155,14 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.0, help="of each drive (20)")
     parser.add_argument("--slots", type=int, default=3)
     parser.add_argument("--strength", type=float, default=1.0)
-    parser.add_argument("--runtime", help="as onnxruntime:fp32")
+    parser.add_argument(
+        "--runtime",
+        default="onnxruntime",
+        help="as onnxruntime:fp32; the weights' default on ONNX Runtime if not given",
+    )
+    parser.add_argument(
+        "--record", action="store_true", help=f"keep the figures of --runtime on {RECORDED}"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer sets, fewer and shorter clips")
     parser.add_argument("--drift-minutes", type=float, default=30.0)
     parser.add_argument("--labels-python", type=Path, help="interpreter that has mediapipe")
@@ -150,7 +170,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--labels", type=Path, help="folder of grid_s1's labels, if `make labels` has made them"
     )
     parser.add_argument("--jobs", type=int, default=2, help="labelling processes")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    unusual = args.quick or args.clips or args.seconds or (args.slots, args.strength) != (3, 1.0)
+    if args.record and (unusual or RECORDED not in chosen_sets(args)):
+        parser.error(f"--record is for the whole set {RECORDED} and no other settings")
+    return args
 
 
 if __name__ == "__main__":

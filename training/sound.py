@@ -1,5 +1,5 @@
-"""Trains the audio encoder: log-mel window -> lip pose, on GRID's training sentences and on the
-voices of `speech`, the future masked.
+"""Trains the audio encoder: log-mel window -> lip pose, on GRID's training sentences, on the
+voices of `speech` and on what is no speech, alone and under voices; the future masked.
 
 Prints the correlation of the predicted mouth opening on held-out sentences: the ceiling of what
 any picture can follow. `voice_report` judges voices that were never heard.
@@ -32,9 +32,10 @@ from training.loop import add_options, begin, read_options, refuse
 from training.networks import MisfitError, restore
 from training.splits import data_dir, held_out
 from training.voice_table import VoiceTable
-from training.voices import vary
+from training.voices import overlaid, vary
 
 GAP_SHARE = 0.3  # of the lips' gap in the loss
+BACKGROUND_SHARE = 0.15  # of voices, with another sound 0 to 25 dB below them
 
 
 def mel_window(mel: np.ndarray, index: int) -> np.ndarray:
@@ -139,6 +140,8 @@ def main(argv: list[str] | None = None) -> int:
         "--speech", type=Path, nargs="+", help="files of `speech`, beside GRID; equal shares"
     )
     parser.add_argument("--grid-share", type=float, default=0.3, help="of a batch, beside --speech")
+    parser.add_argument("--nonspeech", type=Path, help="file of `speech --kinds no_speech`")
+    parser.add_argument("--nonspeech-share", type=float, default=0.2, help="of a batch")
     parser.add_argument("--start", type=Path, help="checkpoint to go on from")
     parser.add_argument("--bf16", action="store_true", help="faster where the CPU has AVX512-BF16")
     args = read_options(parser, "sound", argv)
@@ -148,6 +151,8 @@ def main(argv: list[str] | None = None) -> int:
         each = (1 - args.grid_share) / len(args.speech)
         tables = [(tables[0][0], args.grid_share, 0.7)]
         tables += [(VoiceTable.read(path), each, 0.3) for path in args.speech]
+    nonspeech = VoiceTable.read(args.nonspeech) if args.nonspeech else None
+    mute = round(args.batch * args.nonspeech_share) if nonspeech else 0
     held = SoundTable.read(args.data / "sound.npz", grid_names("held_out"))
     basis = PoseBasis.load(args.data / "pose_basis.npz")
     gap = gap_direction(basis).to(args.device)
@@ -173,8 +178,12 @@ def main(argv: list[str] | None = None) -> int:
             drawn = [
                 (vary_some(mel, varied), pose, weight)
                 for table, share, varied in tables
-                for mel, pose, weight in [table.draw(round(args.batch * share))]
+                for mel, pose, weight in [table.draw(round((args.batch - mute) * share))]
             ]
+            if nonspeech:
+                drawn = [(with_background(mel, nonspeech), *rest) for mel, *rest in drawn]
+                mel, *rest = nonspeech.draw(mute)
+                drawn.append((vary_some(mel, 0.3), *rest))
         mel, truth, weight = (
             torch.cat(parts).to(args.device) for parts in zip(*drawn, strict=True)
         )
@@ -207,6 +216,14 @@ def main(argv: list[str] | None = None) -> int:
 def vary_some(mel: Tensor, share: float) -> Tensor:
     count = int(len(mel) * share)
     return torch.cat([vary(mel[:count]), mel[count:]])
+
+
+def with_background(mel: Tensor, sounds: VoiceTable) -> Tensor:
+    """The first of the windows with another sound under each."""
+    count = int(len(mel) * BACKGROUND_SHARE)
+    below, _, _ = sounds.draw(count)
+    under = overlaid(mel[:count], below, 25 * torch.rand(count))
+    return torch.cat([under, mel[count:]])
 
 
 if __name__ == "__main__":

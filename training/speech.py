@@ -1,5 +1,6 @@
 """Voices for the audio encoder: GRID's sentences in other voices with their true lips, and
-synthetic or transcribed speech of many languages with the lips that `articulation` gives them.
+synthetic or transcribed speech of many languages with the lips that `articulation` gives them. Of
+sounds that are no speech it makes a file of their own.
 
 Writes speech.npz: `mel/NAME` float16 (80, C), `pose/NAME` float32 (T, P) and `weight/NAME` float16
 (T,), how much each frame counts: closures of p b m and what is no speech count more. Seeded.
@@ -21,8 +22,9 @@ from engine.audio import SAMPLES_PER_FRAME, mel_of
 from training import checkpoint
 from training.alignment import Aligner, read_phonemes
 from training.articulation import Articulation, closed_weight
-from training.degrade import NOISES, degrade, level
+from training.degrade import degrade
 from training.grid import read_pcm
+from training.nonspeech import NonSpeech
 from training.phoneme_report import HELD_OUT_FLITE, HELD_OUT_VARIANTS
 from training.phonemes import Phoneme
 from training.revoice import revoice
@@ -34,7 +36,7 @@ from training.transcripts import LJSPEECH, OTHERS
 
 RATE = 16_000
 SPREAD = 0.5  # see Articulation.forward
-CLOSURE_WEIGHT, STILL_WEIGHT = 3.0, 1.5
+CLOSURE_WEIGHT, STILL_WEIGHT, NO_SPEECH_WEIGHT = 4.0, 1.5, 2.5
 # espeak-ng's voice variants; "" is the language's own voice. Robots and the held-out are left out.
 VARIANTS = (
     "", "Alex", "Alicia", "Andrea", "Andy", "Annie", "Denis", "Diogo", "Gene", "Henrique", "Hugo",
@@ -46,6 +48,7 @@ VARIANTS = (
     "whisperf", "zac",
 )  # fmt: skip
 FLITE = ("kal16", "rms")
+SPOKEN = (*LANGUAGES, "fr", "fr")  # the short unaspirated p of French is heard worst
 assert not set(VARIANTS) & set(HELD_OUT_VARIANTS)
 assert not set(FLITE) & set(HELD_OUT_FLITE)
 
@@ -107,18 +110,29 @@ class Voices:
         pcm = self._called(self._changed(pcm, 0.9), None)
         return Utterance(pcm, pose[:frames], weights(phonemes, frames))
 
-    def no_speech(self, seconds: float) -> Utterance:
-        """Silence, rooms, breath, music, knocks: the mouth rests."""
-        rng, count = self.rng, int(seconds * RATE)
-        sound = np.zeros(count)
-        for _ in range(int(rng.integers(0, 3))):
-            make = NOISES[int(rng.integers(len(NOISES)))]
-            sound += level(make(count, rng), rng.uniform(-55, -18))
-        pcm = (32767 * np.clip(sound, -1, 1)).astype(np.int16)
+    def no_speech(self, sounds: NonSpeech, seconds: float) -> Utterance:
+        """Silence, laughter, breaths, music, rooms: the mouth rests."""
+        count = int(seconds * RATE)
+        quiet = self.rng.random() < 0.05
+        pcm = np.zeros(count, np.int16) if quiet else sounds.heard(count)
         frames = count // SAMPLES_PER_FRAME
-        rest = [Phoneme("", 0, seconds)]
-        pose = self.articulation.poses(rest, frames)
-        return Utterance(pcm, pose, weights(rest, frames))
+        pose = self.articulation.poses([Phoneme("", 0, seconds)], frames)
+        return Utterance(pcm, pose, np.full(frames, NO_SPEECH_WEIGHT, np.float32))
+
+    def between(self, said: Spoken, sounds: NonSpeech) -> Utterance:
+        """Speech, right before and after it sounds that are none."""
+        before, after = self.rng.uniform(0.3, 2.0, 2)
+        said = said.padded(before, after)
+        pcm = self._changed(said.pcm, 0.7) / 32768.0
+        loud = pcm.std()
+        for first, last in ((0, before), (said.seconds - after, said.seconds)):
+            a, b = int(first * RATE), int(last * RATE)
+            sound = sounds.draw(b - a)
+            pcm[a:b] += loud * self.rng.uniform(0.1, 1.2) * sound / (sound.std() + 1e-9)
+        heard = degrade(pcm, self.rng)
+        frames = len(heard) // SAMPLES_PER_FRAME
+        pose = self.articulation.poses(said.phonemes, frames, SPREAD, pressed=True)
+        return Utterance(heard, pose, weights(said.phonemes, frames))
 
 
 def weights(phonemes: list[Phoneme], frames: int) -> NDArray[np.float32]:
@@ -162,23 +176,30 @@ def real_speech() -> list[Spoken]:
 Drawn = Iterator[tuple[str, Utterance]]
 
 
+def filmed_speech(args: argparse.Namespace) -> Iterator[Spoken]:
+    """GRID's training sentences with their phonemes."""
+    table, folder = read_phonemes(args.phonemes), data_dir() / "grid_s1"
+    names = [n for n in grid_names("train") if n in table]
+    refuse_held_out([folder / f"{n}.mp4" for n in names])
+    for name in names:
+        yield Spoken(read_pcm(folder / f"{name}.flac"), table[name], "en-gb", name, False)
+
+
 def filmed(voices: Voices, args: argparse.Namespace) -> Drawn:
     """GRID's training sentences, each in `turns` other voices."""
-    stored, table = np.load(args.data / "sound.npz"), read_phonemes(args.phonemes)
-    names = [n for n in grid_names("train") if n in table and f"pose/{n}" in stored.files]
-    folder = data_dir() / "grid_s1"
-    refuse_held_out([folder / f"{n}.mp4" for n in names])
+    stored = np.load(args.data / "sound.npz")
     for turn in range(args.turns):
-        for name in names:
-            pcm = read_pcm(folder / f"{name}.flac")
-            yield f"grid{turn}_{name}", voices.filmed(pcm, stored[f"pose/{name}"], table[name])
+        for said in filmed_speech(args):
+            if (key := f"pose/{said.voice}") in stored.files:
+                uttered = voices.filmed(said.pcm, stored[key], said.phonemes)
+                yield f"grid{turn}_{said.voice}", uttered
 
 
 def many_languages(voices: Voices, args: argparse.Namespace) -> Drawn:
     """espeak-ng: every language and accent in turn, voices at random."""
     rng = voices.rng
     for k in range(args.sentences):
-        language = LANGUAGES[k % len(LANGUAGES)]
+        language = SPOKEN[k % len(SPOKEN)]
         variant = str(rng.choice(VARIANTS))
         manner = [int(rng.normal(165, 25)), int(rng.integers(15, 90)), int(rng.integers(20, 80))]
         said = say_espeak(sentence(language, rng), language, variant, False, *manner)
@@ -188,7 +209,7 @@ def many_languages(voices: Voices, args: argparse.Namespace) -> Drawn:
 def natural(voices: Voices, args: argparse.Namespace) -> Drawn:
     """flite's voices, which recordings were cut for, and recordings themselves."""
     rng = voices.rng
-    for k in range(args.sentences // 3):
+    for k in range(args.sentences // 2):
         voice = FLITE[k % len(FLITE)]
         said = say_flite(sentence("en-us", rng), voice, False, float(rng.uniform(0.85, 1.25)))
         yield f"flite_{voice}_{k}", voices.spoken(said)
@@ -197,12 +218,29 @@ def natural(voices: Voices, args: argparse.Namespace) -> Drawn:
             yield f"real{turn}_{said.voice}", voices.spoken(said)
 
 
-def still(voices: Voices, args: argparse.Namespace) -> Drawn:
-    for k in range(args.sentences // 6):
-        yield f"still_{k}", voices.no_speech(float(voices.rng.uniform(2, 5)))
+def no_speech(voices: Voices, args: argparse.Namespace) -> Drawn:
+    """Sounds that are no speech, alone and next to synthetic speech."""
+    sounds, rng = NonSpeech(np.random.default_rng(args.seed + 1)), voices.rng
+    sounds.cut(real_speech())
+    sounds.cut(filmed_speech(args))
+    for k in range(args.sentences // 5):
+        language = LANGUAGES[k % len(LANGUAGES)]
+        sounds.cut([say_espeak(sentence(language, rng), language, str(rng.choice(VARIANTS)))])
+    for k in range(2 * args.sentences // 3):
+        yield f"no_speech_{k}", voices.no_speech(sounds, float(rng.uniform(3, 6)))
+    for k in range(args.sentences // 3):
+        language = LANGUAGES[k % len(LANGUAGES)]
+        said = say_espeak(sentence(language, rng), language, str(rng.choice(VARIANTS)))
+        yield f"between_{k}", voices.between(said, sounds)
 
 
-KINDS = {"filmed": filmed, "languages": many_languages, "natural": natural, "still": still}
+KINDS = {
+    "filmed": filmed,
+    "languages": many_languages,
+    "natural": natural,
+    "no_speech": no_speech,
+}
+VOICED = ["filmed", "languages", "natural"]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -213,7 +251,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="speech.npz")
     parser.add_argument("--sentences", type=int, default=1500, help="of espeak-ng")
     parser.add_argument("--turns", type=int, default=2, help="other voices for each GRID sentence")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=VOICED)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     articulation = Articulation()

@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     frames, pcm = read_frames(DEMO / "face.mp4"), read_pcm(DEMO / "voice.mp3")
     count = args.first + args.every * args.cells + 4
     order = there_and_back(len(frames), count)
-    stream, synced = LipSyncEngine.load().open_stream(), []
+    stream, synced = LipSyncEngine.load(runtime="onnxruntime").open_stream(), []
     for t in range(count):
         stream.push_audio(pcm[t * SAMPLES_PER_FRAME : (t + 1) * SAMPLES_PER_FRAME])
         synced += [f.rgb for f in stream.push_frame(frames[order[t]])]

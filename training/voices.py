@@ -1,5 +1,5 @@
 """One speaker's voice must not become the only one: mel windows varied in vocal tract, level,
-channel, room and noise.
+channel, room and noise; and other sounds laid under them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,25 @@ def _warp_bands(mel: Tensor, factor: Tensor) -> Tensor:
     )
 
 
+def _power(mel: Tensor) -> Tensor:
+    return (10.0 ** (2 * mel - 2) - FLOOR).clamp(min=0)
+
+
+def _log(power: Tensor) -> Tensor:
+    return (torch.log10(power + FLOOR) + 2.0) / 2.0
+
+
+def overlaid(mel: Tensor, other: Tensor, ratio_db: Tensor) -> Tensor:
+    """Windows (N, 80, M) with others under them, `ratio_db` (N,) quieter than their loudest
+    columns; where a window is silent, than the batch's usual one. Powers add.
+    """
+    voice, below = _power(mel), _power(other)
+    loudest = voice.sum(1).amax(1)
+    loudest = loudest.clamp(min=float(loudest.median()))
+    scale = loudest * 10 ** (-ratio_db / 10) / (below.sum(1).amax(1) + FLOOR)
+    return _log(voice + scale[:, None, None] * below)
+
+
 def vary(mel: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Log-mel windows (N, 80, M) -> the same sentences as other voices, rooms and microphones would
     give them.
@@ -39,8 +58,7 @@ def vary(mel: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return torch.rand(*shape, generator=generator)
 
     mel = _warp_bands(mel, torch.exp(0.12 * normal(n)))
-    power = 10.0 ** (2 * mel - 2) - FLOOR
-    power = power.clamp(min=0)
+    power = _power(mel)
     # Microphone and room: a smooth filter, a level, a tail that decays over 50 to 200 ms.
     knots = F.interpolate(normal(n, 1, 6), size=bands, mode="linear", align_corners=True)[:, 0]
     tilt = normal(n, 1) * torch.linspace(-1, 1, bands)
@@ -62,4 +80,4 @@ def vary(mel: Tensor, generator: torch.Generator | None = None) -> Tensor:
     colour = 10.0 ** (0.5 * F.interpolate(normal(n, 1, 5), size=bands, mode="linear")[:, 0])
     grain = 0.4 + 1.2 * uniform(n, bands, columns)
     power = power + noisy[..., None] * level[..., None] * colour[..., None] * grain
-    return (torch.log10(power + FLOOR) + 2.0) / 2.0
+    return _log(power)

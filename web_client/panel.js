@@ -6,9 +6,11 @@ const TICK_MS = 40;
 const STAGES = {
   face: "Face", encode: "Encode", audio: "Sound", denoise: "Denoise", decode: "Decode", paste: "Paste", convert: "Convert",
 };
+// Steps of streaming/ladder.py: what is given up while the machine is too slow.
+const LADDER = ["full", "short look-ahead", "every second", "hold", "pass-through"];
 const FACTS = {
   face: "Face", speech: "Voice", offset: "A/V offset", ahead: "Look-ahead", repeats: "Repeated",
-  passed: "Passed through", queue: "Queued", link: "Link", model: "Model", runtime: "Runtime",
+  passed: "Passed through", quality: "Quality", queue: "Queued", link: "Link", model: "Model", runtime: "Runtime",
 };
 
 const byId = (id) => document.getElementById(id);
@@ -110,6 +112,7 @@ export class Panel {
     const { face_found: face, speaking, queue_depth: queues } = server;
     if (face !== undefined) this.#put("face", face ? "found" : "not found", face ? "good" : "bad");
     if (speaking !== undefined) this.#put("speech", speaking ? "speaking" : "silent", speaking ? "good" : "");
+    if (LADDER[server.ladder]) this.#put("quality", LADDER[server.ladder], server.ladder ? "bad" : "good");
     this.#put("offset", signed(server.av_offset_ms ?? browser.avOffsetMs));
     this.#put("repeats", number(server.repeated));
     this.#put("passed", number(server.passed_through));

@@ -85,7 +85,7 @@ class Conditioner(nn.Module):
         if self.hears_sound:
             sound_tokens = self.sound(sound) + self.place
         else:
-            sound_tokens = self.null_sound.expand(len(pose), -1, -1)
+            sound_tokens = self.null_sound.expand(pose.shape[0], -1, -1)
         if keep_pose is not None:
             pose_token = torch.where(keep_pose[:, None], pose_token, self.null_pose)
         if keep_sound is not None and self.hears_sound:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,16 @@ from engine.runtime.protocol import GRAPHS, Manifest, Tensor
 
 
 class OnnxSession:
-    """One graph. Its session is thread-safe."""
+    """One graph. Its session is thread-safe. Raises WeightsError if it does not load."""
 
-    def __init__(self, path: Path, options: onnxruntime.SessionOptions) -> None:
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        # One thread: a call runs in its caller's thread and starts none.
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Spinning worker threads would take the second core from WebRTC.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
@@ -40,16 +48,14 @@ class OnnxRuntime:
     def __init__(self, manifest: Manifest, variant: str = "", threads: int = 1) -> None:
         """variant: the manifest's default if empty."""
         self.variant = variant = variant or manifest.default
-        self._options = options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Spinning worker threads would take the second core from WebRTC.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
+        self._threads = threads
         self._sessions = {graph: self.load(manifest.path(graph, variant)) for graph in GRAPHS}
 
     def load(self, path: Path) -> OnnxSession:
-        return OnnxSession(path, self._options)
+        return OnnxSession(path, self._threads)
 
     def run(self, graph: str, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         return self._sessions[graph].run(inputs)
+
+    def warming(self) -> AbstractContextManager[None]:
+        return nullcontext()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,6 +41,12 @@ class Runtime(Protocol):
 
     def run(self, graph: str, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         """Outputs of `graph` in the graph's own order, float32."""
+        ...
+
+    def warming(self) -> AbstractContextManager[None]:
+        """Shapes that are run inside it will come again: what makes them fast is done there, and
+        may take a second each. Elsewhere no call compiles anything.
+        """
         ...
 
 
@@ -109,6 +116,11 @@ class Manifest:
             raise WeightsError(
                 f"{path} does not match its hash in manifest.json: check out the weights again"
             )
+
+    @property
+    def digest(self) -> str:
+        """Of all files: what is measured with these weights is true of no others."""
+        return hashlib.sha256(json.dumps(sorted(self.hashes.items())).encode()).hexdigest()
 
     def path(self, graph: str, variant: str) -> Path:
         """File of `graph` in `variant`, falling back to the reference where the variant has no file

@@ -83,7 +83,7 @@ def test_call_through_a_held_echo(held_echo: Running, material: Material, device
     assert figures.unreadable <= len(figures.period.shown) // 4
     assert figures.server is None and figures.new_synced_fps is None
     assert figures.server_cpu is None or figures.server_cpu > 0
-    assert figures.browser_cpu is None or figures.browser_cpu > 0
+    assert figures.client_cpu is None or figures.client_cpu > 0
     if not devices:
         assert HOLD_MS <= min(figures.ages_ms) <= max(figures.ages_ms) < LONGEST_MS
 

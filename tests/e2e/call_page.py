@@ -84,6 +84,7 @@ class Server:
     """`python server.py` as its own process. `url` once it listens."""
 
     def __init__(self, log: Path, **settings: str) -> None:
+        settings = {"runtime": "onnxruntime", **settings}
         names = {f"OMNISYNC_{name.upper()}": value for name, value in settings.items()}
         self._log = log.open("w")
         self._process = subprocess.Popen(

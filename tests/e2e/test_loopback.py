@@ -23,6 +23,7 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 
 from engine import EngineError, LipSyncEngine
 from streaming.app import Server
+from streaming.capacity import Capacity
 from streaming.settings import Settings
 from tests.streaming.caller import Caller, Camera
 from tests.streaming.double import MARK, DoubleEngine
@@ -46,7 +47,7 @@ run(serve(Settings(port=0, max_sessions=2), DoubleEngine()))
 
 def engine_under_test() -> Any:
     try:
-        return LipSyncEngine.load()
+        return LipSyncEngine.load(runtime="onnxruntime")
     except EngineError:
         return DoubleEngine()
 
@@ -56,7 +57,7 @@ class House:
 
     def __init__(self, engine: Any, **settings: Any) -> None:
         self.settings = Settings(**{"max_sessions": 4, "offers_per_minute": 6000, **settings})
-        self.server = Server(self.settings, engine, 20.0)
+        self.server = Server(self.settings, engine, Capacity(20.0, self.settings.max_sessions))
         self.engine = engine
         self.url = ""
 
@@ -180,6 +181,41 @@ async def _bypass() -> None:
         assert stats["fps_in"] > 5 and stats["look_ahead_ms"] == 80
         assert isinstance(stats["playout_delay_ms"], float)
         assert set(stats["stage_ms"]) == {"face", "denoise", "convert"}
+
+
+def test_an_engine_that_is_too_slow_costs_pictures_and_never_the_sound() -> None:
+    asyncio.run(_too_slow())
+
+
+async def _too_slow() -> None:
+    engine = DoubleEngine()
+    house = House(engine)
+    async with running(house) as http, call(house, http) as caller:
+        await caller.until(lambda: len(caller.pictures) >= 25)
+        (stream,) = engine.streams
+        stream.tick_s = 0.3
+        await caller.until(lambda: told(caller) == 4, 30)
+        pictures, sound = len(caller.pictures), len(caller.sound)
+        await caller.until(lambda: len(caller.pictures) >= pictures + 50)
+        shown = caller.pictures[pictures + 10 :]
+        assert not any(is_marked(picture) for _, picture in shown), "the camera's own"
+        assert distinct(shown) > 10
+        stream.tick_s = 0.0
+        await caller.until(lambda: told(caller) == 0, 30)
+        await caller.until(lambda: is_marked(caller.pictures[-1][1]))
+        async with http.get(f"{house.url}/metrics") as response:
+            text = await response.text()
+        assert 'omnisync_ladder_changes_total{step="pass_through"}' in text
+        assert "omnisync_ladder_step 0.0" in text
+        media = np.array([t for t, _ in caller.sound])
+        np.testing.assert_allclose(np.diff(media), 0.02, atol=1e-6)
+        loud = [np.abs(chunk).max() > 2000 for _, chunk in caller.sound[sound - 25 :]]
+        assert np.mean(loud) > 0.9
+
+
+def told(caller: Caller) -> int:
+    stats = caller.of_type("stats")
+    return int(stats[-1]["ladder"]) if stats else 0
 
 
 def test_full_server_says_when_to_come_back() -> None:

@@ -23,7 +23,7 @@ from tests.engine.clips import numbered_frames, write_clip, write_voice
 
 @pytest.fixture(scope="module")
 def engine() -> LipSyncEngine:
-    return LipSyncEngine.load()
+    return LipSyncEngine.load(runtime="onnxruntime")
 
 
 def write_person(folder: Path, name: str, variant: str, /, **changes: object) -> Path:

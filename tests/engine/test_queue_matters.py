@@ -61,7 +61,7 @@ def drive(data_dir: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Short drives do not tell: over 8 s the error of a difference of two r is as large as itself.
     """
-    engine = LipSyncEngine.load()
+    engine = LipSyncEngine.load(runtime="onnxruntime")
     rng = np.random.default_rng(3)
     names = json.loads((data_dir / "split.json").read_text())["grid_s1"]["test"]
     sound, truth, count = [], [], 0
@@ -92,7 +92,9 @@ def sync(engine: LipSyncEngine, picture: np.ndarray, drive: tuple[np.ndarray, np
 
 
 def test_the_queue_earns_its_keep(data_dir: Path, drive: tuple[np.ndarray, np.ndarray]) -> None:
-    whole, single, blind = (LipSyncEngine.load(slots=slots) for slots in (3, 1, 3))
+    whole, single, blind = (
+        LipSyncEngine.load(runtime="onnxruntime", slots=slots) for slots in (3, 1, 3)
+    )
     blind.levels = (*blind.levels[:-1], 1.0)  # the entry is noise alone: nothing of the source
     figures = []
     for name in PICTURES:

@@ -5,6 +5,7 @@ sound moves the mouth.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def engine() -> LipSyncEngine:
-    return LipSyncEngine.load()
+    return LipSyncEngine.load(runtime="onnxruntime")
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,58 @@ def test_chunks_of_sound_do_not_matter(engine: LipSyncEngine, face: np.ndarray) 
         assert all(np.abs(p.rgb.astype(int) - q.rgb).max() <= 1 for p, q in zip(a, b, strict=True))
 
 
+def test_slots_and_stride_change_live_without_losing_a_frame(
+    engine: LipSyncEngine, face: np.ndarray
+) -> None:
+    stream = engine.open_stream()
+    pcm = voice(40)
+    seen, each_tick = [], []
+    for i in range(40):
+        stream.slots = 3 if i < 8 or 24 <= i < 32 else 2
+        stream.every_second = 14 <= i < 21 or i >= 34
+        stream.push_audio(pcm[i * SAMPLES_PER_FRAME : (i + 1) * SAMPLES_PER_FRAME])
+        moved = np.roll(face, i, axis=1)
+        frames = stream.push_frame(moved)
+        each_tick.append(len(frames))
+        seen += frames
+    assert each_tick[8] == 2 and each_tick[24] == 0
+    assert each_tick[16:21] == [1] * 5, "between or not, each tick gives a frame"
+    assert {s.index for s in seen} == set(range(len(seen)))
+    seen += stream.flush()
+    assert [frame.index for frame in seen] == list(range(40))
+    for frame in seen:
+        source = np.roll(face, frame.index, axis=1)
+        assert frame.mask is not None and (frame.rgb != source).any()
+        outside = frame.mask == 0
+        assert (frame.rgb[outside] == source[outside]).all(), "each shows its own picture"
+
+
+def test_a_frame_between_shows_a_mouth_between_its_neighbours(
+    engine: LipSyncEngine, face: np.ndarray
+) -> None:
+    stream = engine.open_stream()
+    stream.every_second = True
+    stream.slots = 2
+    pcm = voice(30)
+    out: list[np.ndarray] = []
+    for i in range(30):
+        stream.push_audio(pcm[i * SAMPLES_PER_FRAME : (i + 1) * SAMPLES_PER_FRAME])
+        out += [frame.rgb.astype(float) for frame in stream.push_frame(face)]
+
+    def apart(a: int, b: int) -> float:
+        return float(np.abs(out[a] - out[b]).mean())
+
+    keys = sorted(range(4, len(out) - 2, 2), key=lambda k: apart(k, k + 2))
+    for key in keys[-6:]:  # where the mouth moves most
+        assert apart(key, key + 1) < apart(key, key + 2)
+        assert apart(key + 1, key + 2) < apart(key, key + 2)
+
+
+def test_slots_that_the_weights_do_not_offer_are_refused(engine: LipSyncEngine) -> None:
+    with pytest.raises(ValueError, match="no levels for a window of 9"):
+        engine.open_stream().slots = 9
+
+
 def test_strength_is_live(engine: LipSyncEngine, face: np.ndarray) -> None:
     soft = np.stack(run(engine.open_stream(strength=0.0), face, voice(16), 16)).astype(float)
     strong = np.stack(run(engine.open_stream(strength=2.0), face, voice(16), 16)).astype(float)
@@ -164,6 +217,21 @@ def test_windows_of_two_streams_share_one_call(face: np.ndarray, variant: str, m
             assert difference.mean() < 0.05
 
 
+def test_streams_in_threads_of_their_own_share_calls(face: np.ndarray) -> None:
+    engine = LipSyncEngine.load(runtime="onnxruntime:fp32")
+    expected = run(engine.open_stream(), face, voice(8), 8)
+    sizes: list[int] = []
+    engine.share_calls(4, sizes.append)
+    streams = [engine.open_stream() for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        for pictures in pool.map(lambda stream: run(stream, face, voice(8), 8), streams):
+            for a, b in zip(expected, pictures, strict=True):
+                assert np.abs(a.astype(int) - b).max() <= 1
+    assert sum(sizes) == 3 * (8 + 2) and max(sizes) <= 3
+    for stream in streams:
+        stream.close()
+
+
 @pytest.fixture
 def stream(engine: LipSyncEngine) -> Iterator[LipSyncStream]:
     stream = engine.open_stream()
@@ -186,7 +254,7 @@ def test_bad_loads_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RuntimeUnavailableError, match="variant"):
         LipSyncEngine.load(runtime="onnxruntime:int1")
     with pytest.raises(EngineError, match="choose one of"):
-        LipSyncEngine.load(slots=9)
+        LipSyncEngine.load(runtime="onnxruntime", slots=9)
 
 
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_every_frame_is_refined_once_at_each_level_and_leaves_in_order() -> None
         for level, slot in zip(window.levels, window.slots, strict=True):
             if slot.real:
                 seen.setdefault(slot.payload, []).append(round(float(level), 2))
-        _, slot = window.accept(window.z())
+        ((_, slot),) = window.accept(window.z())
         if slot.real:
             left.append(slot.payload)
     assert left == [0, 1, 2, 3, 4, 5]
@@ -54,11 +54,58 @@ def test_estimates_are_cached_and_renoised_with_the_streams_one_eps() -> None:
     window: RollingWindow[int] = RollingWindow((0.3, 0.6, 0.85), SHAPE)
     window.push(latent(0), 0)
     estimate = np.stack([latent(10 + k) for k in range(3)])
-    finished, _ = window.accept(estimate)
+    ((finished, _),) = window.accept(estimate)
     np.testing.assert_array_equal(finished, estimate[0])
     oldest, middle = window.slots
     np.testing.assert_allclose(oldest.x, add_noise(estimate[1], window.eps, 0.3), atol=1e-6)
     np.testing.assert_allclose(middle.x, add_noise(estimate[2], window.eps, 0.6), atol=1e-6)
+
+
+GRIDS = {1: (0.85,), 2: (0.3, 0.85), 3: (0.3, 0.6, 0.85), 4: (0.3, 0.5, 0.7, 0.85)}
+
+
+@pytest.mark.parametrize("sizes", [(3, 2, 3), (4, 2, 4), (3, 1, 3), (2, 4, 1, 2)])
+def test_a_window_that_changes_its_size_loses_and_doubles_no_frame(sizes: tuple[int, ...]) -> None:
+    window: RollingWindow[int] = RollingWindow(GRIDS[sizes[0]], SHAPE, others=GRIDS)
+    left: list[int] = []
+    most = 0
+    for frame in range(30):
+        window.resize(sizes[min(frame // 8, len(sizes) - 1)])
+        window.push(latent(frame), frame)
+        done = window.accept(window.z())
+        most = max(most, sum(slot.real for _, slot in done))
+        left += [slot.payload for _, slot in done if slot.real]
+    assert left == list(range(len(left)))
+    assert len(left) == 30 - (sizes[-1] - 1), "the delay is that of the last size"
+    assert most <= max(sizes)
+
+
+def test_a_slot_that_stays_moves_to_the_level_of_its_new_place() -> None:
+    window: RollingWindow[int] = RollingWindow(GRIDS[3], SHAPE, others=GRIDS)
+    for frame in range(4):
+        window.push(latent(frame), frame)
+        estimate = window.z() + 1
+        window.accept(estimate)
+    window.resize(2)
+    window.push(latent(4), 4)
+    assert [slot.payload for slot in window.slots] == [2, 3, 4]
+    estimate = window.z() + 1
+    assert [slot.payload for _, slot in window.accept(estimate)] == [2, 3]
+    (slot,) = window.slots
+    np.testing.assert_allclose(slot.x, add_noise(estimate[2], window.eps, 0.3), atol=1e-6)
+    window.push(latent(5), 5)
+    assert window.levels.tolist() == pytest.approx(GRIDS[2])
+    window.resize(3)
+    estimate = window.z() + 1
+    assert window.accept(estimate) == []
+    for slot, x0, level in zip(window.slots, estimate, GRIDS[3], strict=False):
+        np.testing.assert_allclose(slot.x, add_noise(x0, window.eps, level), atol=1e-6)
+
+
+def test_a_size_without_levels_is_refused() -> None:
+    window: RollingWindow[int] = RollingWindow(GRIDS[4], SHAPE, others={2: GRIDS[2]})
+    with pytest.raises(ValueError, match="there are 2, 4"):
+        window.resize(2)  # a window that grows again would pass through 3
 
 
 def test_push_twice_without_an_estimate_is_refused() -> None:

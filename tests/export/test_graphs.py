@@ -55,3 +55,21 @@ def test_the_denoiser_takes_any_window(
     session = onnxruntime.InferenceSession(str(path))
     got = session.run(None, {k: v.numpy() for k, v in given.items()})[0]
     np.testing.assert_allclose(got, expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("hears_sound", [True, False])
+def test_hearing_takes_any_number_of_frames(
+    hears_sound: bool, networks: tuple[Autoencoder, AudioEncoder, Denoiser], tmp_path: Path
+) -> None:
+    networks[2].conditioner.hears_sound = hears_sound
+    path = tmp_path / "audio.onnx"
+    hearing = graphs(*networks)["audio"]
+    export_graph("audio", hearing, path)
+    session = onnxruntime.InferenceSession(str(path))
+    for frames in (1, 4):
+        mel, heard = torch.randn(frames, 80, 32), torch.ones(frames, 32)
+        with torch.no_grad():
+            expected = hearing.module(mel, heard)
+        got = session.run(None, {"mel": mel.numpy(), "heard": heard.numpy()})
+        for a, b in zip(got, expected, strict=True):
+            np.testing.assert_allclose(a, b.numpy(), atol=2e-4)

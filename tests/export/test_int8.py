@@ -18,6 +18,7 @@ from engine.model.autoencoder import Autoencoder, AutoencoderConfig  # noqa: E40
 from engine.model.dit import Denoiser, DenoiserConfig  # noqa: E402
 from engine.model.motion import MotionConfig, MotionNet  # noqa: E402
 from engine.model.residual import Residual  # noqa: E402
+from export.builder import Builder  # noqa: E402
 from export.graphs import Hearing  # noqa: E402
 from export.int8 import compare  # noqa: E402
 from export.onnx_files import ParityError  # noqa: E402
@@ -166,6 +167,24 @@ def test_wrong_weights_are_told_from_rounding(autoencoder: Autoencoder, tmp_path
         autoencoder.encoder.layers[3].weight.mul_(-1)
     write_encoder(autoencoder.encoder, wrong, crops)
     calls = [{"crop": crops.numpy()}]
-    assert compare("encoder", right, right, calls) == {"rms": 0.0, "largest": 0.0, "calls": 1}
+    same = {"z": {"rms": 0.0, "largest": 0.0, "calls": 1}}
+    assert compare("encoder", right, right, calls) == same
     with pytest.raises(ParityError, match=r"wrong\.onnx differs"):
         compare("encoder", right, wrong, calls)
+
+
+def test_every_output_is_compared(tmp_path: Path) -> None:
+    def write(name: str, factor: float) -> Path:
+        builder = Builder()
+        first = builder.op("Mul", "x", np.float32([2]))
+        second = builder.op("Mul", "x", np.float32([factor]))
+        shape = ("batch", 4)
+        outputs = {"motion": (first, shape), "kept": (second, shape)}
+        builder.save(tmp_path / name, {"x": shape}, outputs)
+        return tmp_path / name
+
+    right, wrong = write("right.onnx", 3), write("wrong.onnx", 4)
+    calls = [{"x": np.random.default_rng(0).standard_normal((2, 4)).astype(np.float32)}]
+    assert list(compare("motion", right, right, calls)) == ["motion", "kept"]
+    with pytest.raises(ParityError, match=r"kept of wrong\.onnx"):
+        compare("motion", right, wrong, calls)

@@ -47,9 +47,9 @@ def test_calibrated_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert set(manifest["parity"]["int8"]) == {
         *("encoder", "audio", "denoiser", "decoder", "motion")
     }
-    assert LipSyncEngine.load(weights).facts.runtime == "onnxruntime int8"
+    assert LipSyncEngine.load(weights).facts.runtime == "onnxruntime:int8"
     reference = LipSyncEngine.load(weights, "onnxruntime:fp32")
-    assert reference.facts.runtime == "onnxruntime fp32"
+    assert reference.facts.runtime == "onnxruntime:fp32"
     crop = np.random.default_rng(0).integers(0, 255, (192, 192, 3), dtype=np.uint8)
     z = reference.encode(crop)
     assert 0 < np.abs(LipSyncEngine.load(weights).encode(crop) - z).mean() < 0.1 * z.std()

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import Person
+from engine.costs import CallCosts
 from streaming.mediaclock import NEWER, SLOT
 
 MARK = 16  # px; the white square that a synced picture carries in its corner
@@ -40,8 +41,9 @@ class DoubleStream:
         self.heard = 0
         self.pushed = 0
         self.closed = False
-        self._tick_s = tick_s
-        self._delay = slots - 1
+        self.tick_s = tick_s
+        self.slots = slots
+        self.every_second = False
         self._window: deque[tuple[int, NDArray[np.uint8]]] = deque()
 
     def push_audio(self, pcm: NDArray[np.int16]) -> None:
@@ -52,11 +54,12 @@ class DoubleStream:
         assert rgb.dtype == np.uint8 and rgb.shape[2] == 3
         heard = self.heard + 640 * NEWER // SLOT
         assert heard == 640 * (self.pushed + 1), "25 frames for each second of sound"
-        if self._tick_s:
-            time.sleep(self._tick_s)
+        if self.tick_s:
+            time.sleep(self.tick_s)
         self._window.append((self.pushed, rgb))
         self.pushed += 1
-        return [self._emit()] if len(self._window) > self._delay else []
+        delay = (self.slots - 1) * (1 + self.every_second)
+        return [self._emit() for _ in range(len(self._window) - delay)]
 
     def _emit(self) -> Frame:
         index, rgb = self._window.popleft()
@@ -75,10 +78,17 @@ class DoubleEngine:
         self.facts = Facts(slots=slots, look_ahead_ms=40 * (slots - 1))
         self.streams: list[DoubleStream] = []
         self.persons: list[Person | None] = []
+        self.sharing = 1
         self._tick_s = tick_s
 
     def measure_tick_ms(self, n: int = 20) -> float:
         return 1000 * self._tick_s + 5
+
+    def measure_calls(self) -> CallCosts:
+        return CallCosts((1, 2, 3, 4), (1, 1, 2, 2))
+
+    def share_calls(self, most: int, observe: object = None) -> None:
+        self.sharing = most
 
     def fits(self, person: Person) -> bool:
         return person.base == "double"

@@ -7,7 +7,7 @@ from aiohttp import FormData
 from aiohttp.test_utils import TestClient, TestServer
 
 from streaming.app import Server
-from streaming.capacity import seats
+from streaming.capacity import Capacity
 from streaming.problems import MIME
 from streaming.settings import Settings
 
@@ -16,7 +16,9 @@ from .double import DoubleEngine
 
 @pytest.fixture
 async def server() -> Server:
-    return Server(Settings(max_sessions=1, offers_per_minute=6000), DoubleEngine(), 20.0)
+    return Server(
+        Settings(max_sessions=1, offers_per_minute=6000), DoubleEngine(), Capacity(20.0, 1)
+    )
 
 
 @pytest.fixture
@@ -95,13 +97,3 @@ async def test_metrics_carry_the_build(http: TestClient) -> None:
     text = await (await http.get("/metrics")).text()
     assert 'omnisync_build_info{model="double"' in text
     assert 'omnisync_offers_refused_total{status="400"} 1.0' in text
-
-
-@pytest.mark.parametrize(
-    ("asked", "tick_ms", "cores", "expected"),
-    [(0, 15, 2, 2), (0, 26, 2, 1), (0, 200, 2, 1), (0, 20, 16, 15), (3, 200, 2, 3)],
-)
-def test_seats_follow_the_measured_tick(
-    asked: int, tick_ms: float, cores: int, expected: int
-) -> None:
-    assert seats(asked, tick_ms, cores) == expected

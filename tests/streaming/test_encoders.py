@@ -35,7 +35,7 @@ def synced() -> list[tuple[np.ndarray, SyncedFrame]]:
             p.to_ndarray()[0] for f in container.decode(audio=0) for p in resampler.resample(f)
         ]
     pcm = np.concatenate(parts)
-    stream = LipSyncEngine.load().open_stream()
+    stream = LipSyncEngine.load(runtime="onnxruntime").open_stream()
     sources, out = [], []
     for t, rgb in enumerate(demo_frames()):
         stream.push_audio(pcm[640 * t : 640 * (t + 1)])

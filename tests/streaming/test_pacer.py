@@ -141,6 +141,20 @@ def test_overload_caps_the_delay() -> None:
     assert now - media < MAX_DELAY_S + 0.01
 
 
+def test_pictures_that_are_early_for_a_while_do_not_lower_the_delay() -> None:
+    pacer: Pacer[int] = Pacer(PlayoutClock())
+    pacer.clock.start(0.0, 0.1)
+    for slot in range(500):
+        early_s = 0.04 if 100 <= slot < 400 else 0.0
+        ready_at = slot * SLOT_S + 0.098 - early_s
+        pacer.put_sound(slot, sound_of(slot))
+        pacer.put_picture(slot, slot, Kind.SYNCED, ready_at, early_s)
+        while pacer.take_sound(ready_at) or pacer.take_picture(ready_at):
+            pass
+    assert pacer.clock.release(0.0) == pytest.approx(0.1, abs=1e-3)
+    assert pacer.counts[Kind.REPEATED] == 0
+
+
 def test_stall_is_caught_up_with_and_leaves_no_delay() -> None:
     run = Run()
     taken = {n: n * SLOT_S for n in range(500)}
@@ -196,6 +210,18 @@ def test_sender_that_stays_behind_leaves_sound_out() -> None:
     out = pacer.take_sound(1.3)
     assert out is not None and out.media_s == pytest.approx(1.2, abs=SLOT_S)
     assert pacer.sound_skipped == 2 * round((out.media_s + NEWER / 48_000) / SLOT_S)
+
+
+def test_the_last_sound_of_a_sender_that_is_far_behind_leaves_once() -> None:
+    """It left for ever: the slot's second half sent the sender back to its first."""
+    pacer: Pacer[int] = Pacer(PlayoutClock())
+    pacer.clock.start(0.0, 0.1)
+    pacer.put_sound(0, sound_of(0))
+    pacer.put_sound(1, sound_of(1))
+    given = []
+    while len(given) < 10 and (out := pacer.take_sound(2.0)) is not None:
+        given.append(out.media_s)
+    assert len(given) == 2 and given == sorted(set(given))
 
 
 def test_a_sender_that_falls_behind_shows_new_pictures_not_old_ones() -> None:

@@ -9,6 +9,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from streaming.app import Server
+from streaming.capacity import Capacity
 from streaming.problems import MIME
 from streaming.settings import Settings, WrongSettings, load_settings
 
@@ -47,13 +48,13 @@ def engine() -> DoubleEngine:
 
 @pytest.fixture
 async def http(engine: DoubleEngine, folder: Path) -> AsyncIterator[TestClient]:
-    server = Server(Settings(persons=folder, offers_per_minute=6000), engine, 20.0)
+    server = Server(Settings(persons=folder, offers_per_minute=6000), engine, Capacity(20.0, 2))
     async with TestClient(TestServer(server.application())) as client:
         yield client
 
 
 async def persons_of(settings: Settings) -> list[str]:
-    server = Server(settings, DoubleEngine(), 20.0)
+    server = Server(settings, DoubleEngine(), Capacity(20.0, 2))
     token = settings.token.get_secret_value() if settings.token else ""
     async with TestClient(TestServer(server.application())) as http:
         headers = {"Authorization": f"Bearer {token}"}

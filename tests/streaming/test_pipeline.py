@@ -4,6 +4,7 @@ import asyncio
 import fractions
 from collections import deque
 from collections.abc import Callable
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -12,6 +13,7 @@ from aiortc import MediaStreamTrack
 
 from streaming.colour import Colour
 from streaming.control import Controls
+from streaming.ladder import Effort, Step
 from streaming.mediaclock import Slot
 from streaming.metrics import Metrics
 from streaming.pacer import Kind
@@ -20,11 +22,12 @@ from streaming.settings import Settings
 from streaming.worker import Finished
 
 from .double import DoubleEngine
-from .virtual import run_virtually
+from .virtual import VirtualLoop, run_virtually
 
 UP_CAMERA_S = 0.015  # capture to arrival
 UP_SOUND_S = 0.005
 PACKET_S = 0.010
+HOPS = 6  # turns of the loop that a packet takes from its socket to its track
 LOOK_AHEAD_S = 0.080
 
 
@@ -41,27 +44,43 @@ class Remote(MediaStreamTrack):
     async def recv(self) -> object:
         index, at = next(self._times, (0, 1e9))
         await asyncio.sleep(self._start + at - asyncio.get_running_loop().time())
+        for _ in range(HOPS):
+            await asyncio.sleep(0)
         return self._make(index)
 
 
 class TimedWorker:
-    """Takes `tick_s` of the loop's time for a step and gives each slot two steps later."""
+    """Takes `tick_s` of the loop's time for a step, less with less effort, and gives each slot as
+    many steps later as the engine does.
+    """
 
     def __init__(self, tick_s: Callable[[int], float]) -> None:
         self.stage_ms: dict[str, float] = {}
         self._tick_s = tick_s
         self._window: deque[Slot[av.VideoFrame]] = deque()
 
-    async def step(self, slot: Slot[av.VideoFrame], voice: object, want: object) -> list[Finished]:
-        await asyncio.sleep(self._tick_s(slot.index))
+    async def step(
+        self, slot: Slot[av.VideoFrame], voice: object, want: object, effort: Effort
+    ) -> list[Finished]:
+        share = 0.74 if effort.every_second else 0.9 if effort.slots < 3 else 1.0
+        await asyncio.sleep(share * self._tick_s(slot.index))
         self._window.append(slot)
-        if len(self._window) < 3:
-            return []
-        done = self._window.popleft()
-        return [Finished(done.index, done.picture, Kind.SYNCED, True)]
+        delay = (effort.slots - 1) * (1 + effort.every_second)
+        done = [self._window.popleft() for _ in range(len(self._window) - delay)]
+        return [Finished(slot.index, slot.picture, Kind.SYNCED, True) for slot in done]
+
+    async def pass_through(self, slot: Slot[av.VideoFrame]) -> av.VideoFrame:
+        return slot.picture
 
     def close(self) -> None:
         pass
+
+
+def stall() -> None:
+    """The loop gets no core for a while; what came meanwhile is all there at once."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop._virtual_s += 0.1
 
 
 class Film:
@@ -71,7 +90,8 @@ class Film:
         self.pictures: list[tuple[float, float]] = []  # (released, captured)
         self.sound: list[tuple[float, float]] = []
         self.heard: list[np.ndarray] = []
-        self.kinds: list[Kind] = []
+        self.steps: list[Step] = [Step.FULL]
+        self.changed_at: list[float] = [0.0]
 
     async def shoot(
         self,
@@ -80,6 +100,7 @@ class Film:
         tick_s: Callable[[int], float] = lambda n: 0.022,
         phase_s: float = 0.0,
         jitter_s: float = 0.0,
+        stalls: tuple[float, ...] = (),
     ) -> Pipeline:
         rng = np.random.default_rng(7)
         now = asyncio.get_running_loop().time
@@ -112,6 +133,9 @@ class Film:
             while True:
                 frame = await eye.recv()
                 self.pictures.append((now() - start, frame.opaque))
+                if media._step is not self.steps[-1]:
+                    self.steps.append(media._step)
+                    self.changed_at.append(now() - start)
 
         async def listen() -> None:
             while True:
@@ -119,6 +143,9 @@ class Film:
                 self.heard.append(samples)
                 if samples[0] > 0:
                     self.sound.append((now() - start, (int(samples[0]) - 1) / 1000))
+
+        for at in stalls:
+            asyncio.get_running_loop().call_later(at, stall)
 
         jobs = [
             media.take_camera(Remote("video", arrivals.tolist(), picture), Colour()),
@@ -212,21 +239,41 @@ async def _long_tick() -> None:
     assert np.diff(out[50:]).max() < 0.0225, "sound never waits for a picture"
 
 
-def test_overload_skips_slots_and_keeps_the_sound() -> None:
-    run_virtually(_overload())
+@pytest.mark.parametrize(
+    ("tick_s", "worst"), [(0.041, Step.SHORT), (0.049, Step.EVERY_SECOND), (0.2, Step.PASS_THROUGH)]
+)
+def test_overload_costs_quality_step_by_step_and_never_the_sound(
+    tick_s: float, worst: Step
+) -> None:
+    run_virtually(_overload(tick_s, worst))
 
 
-async def _overload() -> None:
+async def _overload(tick_s: float, worst: Step) -> None:
     film = Film()
-    media = await film.shoot(30, tick_s=lambda n: 0.060)
-    assert media._report.total("skipped") > 100
-    new = sum(
-        b[1] != a[1] for a, b in zip(film.pictures[-250:], film.pictures[-249:], strict=False)
-    )
-    assert new > 0.6 * 250 * 40 / 60, "two of three pictures are still new"
+    media = await film.shoot(30, tick_s=lambda n: tick_s if 200 < n < 450 else 0.022)
+    assert film.steps == [Step.FULL, *range(1, worst + 1), *range(min(worst, 3) - 1, -1, -1)]
+    recovered_s = film.changed_at[-1] - 450 / 25
+    assert recovered_s < 3
+    shown = [shot for _, shot in film.pictures]
+    assert (np.diff(shown) >= 0).all(), "no picture older than the one before"
+    new = [b != a for a, b in pairwise(shown)]
+    assert np.mean(new[25 * 10 : 25 * 18]) > 0.75, "pictures move all the time"
+    assert np.mean(new[25 * 22 :]) > 0.98
+    assert media._report.total("skipped") < 60
+    out = np.array([released for released, _ in film.sound])
+    assert np.diff(out[50:]).max() < 0.0225
     heard = np.concatenate(film.heard).astype(np.int32)
     spoken = heard[np.flatnonzero(heard)[0] :]
     assert set(np.diff(spoken)) <= {0, 1}
+
+
+def test_a_loop_without_a_core_takes_no_packet_for_lost() -> None:
+    run_virtually(_stalled())
+
+
+async def _stalled() -> None:
+    media = await Film().shoot(20, stalls=tuple(3 + 1.003 * k for k in range(15)))
+    assert media._sound.padded_samples == 0
 
 
 @pytest.mark.parametrize("fps", [15.0, 30.0])

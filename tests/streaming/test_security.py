@@ -3,6 +3,7 @@ from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient, TestServer
 
 from streaming.app import Server
+from streaming.capacity import Capacity
 from streaming.problems import MIME, Problem
 from streaming.security import BURST, RateLimit
 from streaming.settings import Settings
@@ -11,7 +12,7 @@ from .double import DoubleEngine
 
 
 async def client(**settings: object) -> TestClient:
-    server = Server(Settings(max_sessions=1, **settings), DoubleEngine(), 20.0)
+    server = Server(Settings(max_sessions=1, **settings), DoubleEngine(), Capacity(20.0, 1))
     return TestClient(TestServer(server.application()))
 
 

@@ -15,7 +15,9 @@ from training.evaluation.labeller import LabellingError, labelling_python
 from training.evaluation.measure.faces import hidden_share, lip_distance
 from training.evaluation.measure.render import quiet_frames
 from training.evaluation.measure.surface import SurfaceMeter
+from training.evaluation.sets.silence import WORDS_S, quiet_sounds
 from training.evaluation.targets import TARGETS, Target
+from training.grid import read_pcm
 from training.lip_pose import LIPS_INNER, LIPS_OUTER
 from training.sync_figures import Judged, pooled, r_interval
 
@@ -194,3 +196,12 @@ def test_drives_carry_the_true_face_and_its_sentence(data_dir: Path) -> None:
     assert np.isnan(drive.points[gaps]).all()
     assert all(drive.true_frame(int(t)) is None for t in gaps)
     assert (drive.loudness[gaps] == 0).all()
+
+
+@pytest.mark.data
+def test_laughter_is_judged_without_the_words_between(data_dir: Path) -> None:
+    pcm = read_pcm(data_dir / "audio" / "mfa" / "mfa_laughter.flac") / 32768
+    (start, end), *_ = ((round(a * 16_000), round(b * 16_000)) for a, b in WORDS_S["mfa_laughter"])
+    sound = quiet_sounds(64_000)["laughter"]
+    assert (sound[:start] == pcm[:start]).all()
+    assert (sound[start : start + 8000] == pcm[end : end + 8000]).all()

@@ -79,7 +79,7 @@ def clip_of(source: Source, repeats: int = 1) -> Clip:
 def test_measures_of_a_clip_are_kept_by_what_made_them(
     tmp_path: Path, source: Source, labeller: KnownFace
 ) -> None:
-    measurer = Measurer(LipSyncEngine.load(), 1.0, lambda pcm, n: np.zeros(n))  # type: ignore[arg-type]
+    measurer = Measurer(LipSyncEngine.load(runtime="onnxruntime"), 1.0, lambda pcm, n: np.zeros(n))  # type: ignore[arg-type]
     clip = clip_of(source)
     court = Court(tmp_path, "weights-a", measurer, labeller)  # type: ignore[arg-type]
     ((_, m),) = court.judge([clip])
@@ -105,7 +105,7 @@ def test_measures_of_a_clip_are_kept_by_what_made_them(
 def test_of_a_long_stream_the_first_and_last_turn_are_looked_at(
     tmp_path: Path, source: Source, labeller: KnownFace
 ) -> None:
-    measurer = Measurer(LipSyncEngine.load(), 1.0, lambda pcm, n: np.zeros(n))  # type: ignore[arg-type]
+    measurer = Measurer(LipSyncEngine.load(runtime="onnxruntime"), 1.0, lambda pcm, n: np.zeros(n))  # type: ignore[arg-type]
     clip = clip_of(source, repeats=3)
     rendered = measurer.render(clip, tmp_path / "frames.npy")
     frames = np.load(rendered.frames, mmap_mode="r")

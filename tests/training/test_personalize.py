@@ -56,7 +56,7 @@ def test_a_clip_becomes_a_person_whom_the_engine_runs(short: Path, tmp_path: Pat
     assert card["led_by"] == "seen poses"
     assert set(card["before"]) == set(card["after"])
     assert (tmp_path / "sheet.png").stat().st_size > 1000
-    engine = LipSyncEngine.load()
+    engine = LipSyncEngine.load(runtime="onnxruntime")
     stream = engine.open_stream(person=person)
     frames = list(islice(Picture(short).once(), 6))
     made = [stream.push_frame(rgb) for rgb in frames]

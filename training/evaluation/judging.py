@@ -34,7 +34,7 @@ class Conditions:
     weights: Path | None
     slots: int
     strength: float
-    runtime: str | None
+    runtime: str
 
     @property
     def key(self) -> str:

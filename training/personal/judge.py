@@ -119,7 +119,7 @@ class Judge:
             asked = WindowInput(
                 *(window.x(), window.z(), window.levels, given, 1.0, MOUTH_CENTRE, denoiser)
             )
-            latent, slot = window.accept(engine.denoise([asked])[0])
+            ((latent, slot),) = window.accept(engine.denoise([asked])[0])
             if slot.real:
                 out[slot.payload] = self._shown(latent, slot.z, views[slot.payload])
         return out

@@ -107,7 +107,10 @@ def clip_points(engine: LipSyncEngine, frames: NDArray[np.uint8]) -> Array | Non
 
 def fit(names: list[str], data: Path, weights: Path | None) -> tuple[MouthPose, dict[str, float]]:
     """Least squares with a small ridge on all but every fifth clip; how well it reads those."""
-    engine, basis = LipSyncEngine.load(weights), PoseBasis.load(data / "pose_basis.npz")
+    engine, basis = (
+        LipSyncEngine.load(weights, "onnxruntime"),
+        PoseBasis.load(data / "pose_basis.npz"),
+    )
     table = np.load(data / "sound.npz")
     moves: tuple[list[Array], list[Array]] = ([], [])
     poses: tuple[list[Array], list[Array]] = ([], [])

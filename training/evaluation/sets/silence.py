@@ -17,6 +17,12 @@ from training.splits import data_dir
 
 SETTLE_FRAMES = 15  # after a sound changes, before its stillness counts
 Sound = NDArray[np.float64]
+# Both recordings say "Montreal forced aligner" between breaths and laughs; a mouth may move there.
+# Times by pocketsphinx's alignment, 0.1 s more before and 0.2 s after.
+WORDS_S = {
+    "mfa_breaths": ((4.19, 5.23), (6.78, 7.83), (10.92, 11.85)),
+    "mfa_laughter": ((1.86, 3.29), (5.16, 5.93), (8.10, 9.14)),
+}
 
 
 def _noise(count: int, band: tuple[float, float], level: float, seed: int) -> Sound:
@@ -51,15 +57,17 @@ def _music(count: int) -> Sound:
 
 
 def _recorded(name: str, count: int) -> Sound:
+    """A recording without its words, again and again."""
     pcm = read_pcm(data_dir() / "audio" / "mfa" / f"{name}.flac").astype(np.float64) / 32768
-    return np.resize(pcm, count)
+    heard = np.ones(len(pcm), bool)
+    for start, end in WORDS_S[name]:
+        heard[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] = False
+    return np.resize(pcm[heard], count)
 
 
-def quiet_drive(speech: Drive, seconds: float) -> tuple[Drive, tuple[Segment, ...]]:
-    """Speech, then each sound for `seconds`, as one drive of unknown openings after the speech."""
-    frames = round(seconds * 25)
-    count = frames * SAMPLES_PER_FRAME
-    sounds = {
+def quiet_sounds(count: int) -> dict[str, Sound]:
+    """Each sound by name, (count,), -1..1."""
+    return {
         "digital silence": np.zeros(count),
         "room": _room(count),
         "breath noise": _breath(count),
@@ -67,6 +75,12 @@ def quiet_drive(speech: Drive, seconds: float) -> tuple[Drive, tuple[Segment, ..
         "laughter": _recorded("mfa_laughter", count),
         "music": _music(count),
     }
+
+
+def quiet_drive(speech: Drive, seconds: float) -> tuple[Drive, tuple[Segment, ...]]:
+    """Speech, then each sound for `seconds`, as one drive of unknown openings after the speech."""
+    frames = round(seconds * 25)
+    sounds = quiet_sounds(frames * SAMPLES_PER_FRAME)
     spoken = len(speech.opening)
     segments = [Segment("speech", 0, spoken)]
     for k, name in enumerate(sounds):

@@ -1,0 +1,296 @@
+"""`omnisync export tensorrt`: the shipped full-precision graphs -> files and engines for TensorRT.
+
+Each graph is written in full and half precision and with symmetric int8, calibrated on the demo
+face and voice and compared with the full-precision one on ONNX Runtime. Engines are then built by
+`tensorrt` for the GPU at hand, or ahead of time, on any machine, by `tensorrt_rtx`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from engine.audio import MEL_COLUMNS, N_MELS
+from engine.engine import WEIGHTS
+from engine.errors import EngineError, WeightsError
+from engine.face.patch import PATCH_PX
+from engine.runtime.device import Device
+from engine.runtime.plans import (
+    FOLDER,
+    FORMAT,
+    INDEX,
+    PRECISIONS,
+    Prepared,
+    Profile,
+    Shape,
+    build_plan,
+    sources,
+)
+from engine.runtime.protocol import GRAPHS, REFERENCE, Manifest, Tensor
+from engine.runtime.tensorrt import load_networks
+from engine.stream import DECODED
+from export.calibration import VOICE, Calls, record
+from export.folding import fold_shapes
+from export.precision import to_half, to_int8, with_cached_noise
+
+if TYPE_CHECKING:
+    import tensorrt_rtx as trt
+
+FACE = VOICE.with_name("face.mp4")
+TICKS = 48  # of the demo face: half to calibrate with, half to compare on
+CALLS = 12  # of a graph, at most
+LARGEST_RMS = 0.08  # of an output's deviation; a precision that loses more is not taken
+LARGEST_BATCH = 16
+WINDOWED = ("x", "z", "level", "tokens")  # inputs of the denoiser with an axis for its slots
+TARGETS = ("SM80", "SM86", "SM89", "SM120")
+
+
+@dataclass(frozen=True)
+class Written:
+    """The ONNX files of all precisions. fallen_back: what became half precision, and why."""
+
+    prepared: Prepared
+    fallen_back: list[str]
+
+
+def profiles(manifest: Manifest, tokens: Shape) -> dict[str, Profile]:
+    """Sizes of every graph: 1 to 16 streams, 4 as a rule; windows of 1 to 4 slots, 3 as a rule.
+
+    Args:
+        tokens: a slot's sound tokens (1 + K, D).
+    """
+    side, channels, crop = manifest.latent_side, manifest.latent_channels, manifest.crop_px
+    slots = max(manifest.levels)
+    top, left, right = (round(share * side) for share in DECODED)
+
+    def batch(*tail: int) -> tuple[Shape, Shape, Shape]:
+        return (1, *tail), (4, *tail), (LARGEST_BATCH, *tail)
+
+    def heard(*tail: int) -> tuple[Shape, Shape, Shape]:
+        return (1, *tail), (3, *tail), (LARGEST_BATCH * slots, *tail)
+
+    def window(*tail: int) -> tuple[Shape, Shape, Shape]:
+        return (1, 1, *tail), (4, 3, *tail), (LARGEST_BATCH, slots, *tail)
+
+    part = (channels, side - top, right - left)
+    decoded = (1, *part), (4, *part), (LARGEST_BATCH, channels, side, side)
+    latents = window(channels, side, side)
+    return {
+        "encoder": {"crop": batch(3, crop, crop)},
+        "audio": {"mel": heard(N_MELS, MEL_COLUMNS), "heard": heard(MEL_COLUMNS)},
+        "denoiser": {
+            "base": latents,
+            "eps": batch(channels, side, side),
+            "mix": window(),
+            "z": latents,
+            "level": window(),
+            "tokens": window(*tokens),
+            "strength": batch(),
+            "mouth": batch(2),
+        },
+        "decoder": {"z": decoded},
+        "motion": {"z": decoded, "source": decoded},
+        "landmarks": {"patch": batch(3, PATCH_PX, PATCH_PX)},
+    }
+
+
+def write(manifest: Manifest, folder: Path, precisions: Sequence[str] = PRECISIONS) -> Written:
+    """Write the ONNX files and tensorrt.json; needs no TensorRT.
+
+    Raises:
+        EngineError: the weights are not whole.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / INDEX).unlink(missing_ok=True)  # it names whole files only
+    recorded = record(manifest.folder, [FACE], TICKS)
+    tokens = recorded["denoiser"][0]["tokens"].shape[-2:]
+    files: dict[str, dict[str, str]] = {p: {} for p in PRECISIONS}
+    hashes: dict[str, str] = {}
+    deviations: dict[str, dict[str, float]] = {}
+    fallen_back: list[str] = []
+    for graph in GRAPHS:
+        plain, calls = _plain(manifest, graph, recorded[graph])
+        judged = calls[1::2]
+        expected = run(plain, judged)
+        for precision in (p for p in PRECISIONS if p in precisions or p == "fp16"):
+            made = _in_precision(plain, precision, calls[::2])
+            found = deviation(graph, expected, run(made, judged), judged)
+            name = f"{graph}.{precision}.onnx"
+            data = (with_cached_noise(made) if graph == "denoiser" else made).SerializeToString()
+            (folder / name).write_bytes(data)
+            hashes[name] = hashlib.sha256(data).hexdigest()
+            deviations[name] = {k: round(v, 5) for k, v in found.items()}
+            lost = max(found.values())
+            if not lost < LARGEST_RMS:
+                if precision != "int8":
+                    raise WeightsError(f"{graph}: {precision} differs by {lost:.2f} deviations")
+                fallen_back.append(f"{graph} (rms {lost:.2f})")
+                name = files["fp16"][graph]
+            files[precision][graph] = name
+    index = {
+        "format": FORMAT,
+        "sources": sources(manifest),
+        "files": {p: files[p] for p in precisions},
+        "hashes": hashes,
+        "profiles": profiles(manifest, tokens),
+        "deviations": deviations,
+    }
+    draft = folder / f".{INDEX}.{os.getpid()}.part"
+    draft.write_text(json.dumps(index, indent=1) + "\n")
+    draft.replace(folder / INDEX)
+    return Written(Prepared.read(manifest, folder), fallen_back)
+
+
+def _plain(manifest: Manifest, graph: str, calls: Calls) -> tuple[onnx.ModelProto, Calls]:
+    """The full-precision graph without shape arithmetic, and some of its calls."""
+    model = onnx.load(str(manifest.path(graph, REFERENCE)))
+    calls = calls[:: max(1, len(calls) // (2 * CALLS))][: 2 * CALLS]
+    if any(n.op_type == "Shape" for n in model.graph.node):
+        windows = zip((2, 5, 3, 4), sorted(manifest.levels), strict=False)
+        feeds = [_sized(graph, calls[0], batch, slots) for batch, slots in windows]
+        model = fold_shapes(model, feeds)
+    return model, calls
+
+
+def _sized(graph: str, call: Mapping[str, Tensor], batch: int, slots: int) -> dict[str, Tensor]:
+    """The first row of a call as a batch; of the denoiser's, the first slot as a window."""
+    rows = {name: value[:1] for name, value in call.items()}
+    if graph == "denoiser":
+        rows |= {name: np.repeat(rows[name][:, :1], slots, 1) for name in WINDOWED}
+    return {name: np.repeat(value, batch, 0) for name, value in rows.items()}
+
+
+def _in_precision(plain: onnx.ModelProto, precision: str, calls: Calls) -> onnx.ModelProto:
+    if precision == "int8":
+        return to_int8(plain, calls)
+    return to_half(plain) if precision == "fp16" else plain
+
+
+def run(model: onnx.ModelProto, calls: Calls) -> list[dict[str, Tensor]]:
+    """Outputs by name, of each call, on ONNX Runtime."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    names = [o.name for o in session.get_outputs()]
+    return [dict(zip(names, session.run(names, call), strict=True)) for call in calls]
+
+
+def deviation(
+    graph: str, expected: list[dict[str, Tensor]], got: list[dict[str, Tensor]], calls: Calls
+) -> dict[str, float]:
+    """Rms error of each output over its deviation; of the denoiser's over that of x0 - z."""
+    found = {}
+    for name in expected[0]:
+        wanted, given = (np.stack([o[name] for o in all_of]) for all_of in (expected, got))
+        added = wanted - np.stack([c["z"] for c in calls]) if graph == "denoiser" else wanted
+        error = np.sqrt(np.square(given - wanted, dtype=np.float64).mean())
+        found[name] = float(error / (added.std(dtype=np.float64) + 1e-9))
+    return found
+
+
+def build_ahead(prepared: Prepared, graph: str, precision: str, targets: Sequence[str]) -> bytes:
+    """An engine of TensorRT-RTX for named GPUs, without one.
+
+    Raises:
+        EngineError: no tensorrt_rtx, no such target, or a refused graph.
+    """
+    library = imported("tensorrt_rtx", "aot")
+    known = [t for t in dir(library.ComputeCapability) if t.startswith("SM")]
+    for target in targets:
+        if target not in known:
+            raise EngineError(f"target '{target}' is not known: choose of {', '.join(known)}")
+
+    def for_targets(config: trt.IBuilderConfig) -> None:
+        config.num_compute_capabilities = len(targets)
+        for k, target in enumerate(targets):
+            config.set_compute_capability(getattr(library.ComputeCapability, target), k)
+
+    onnx_file = prepared.onnx(graph, precision)
+    return build_plan(library, graph, onnx_file, prepared.profiles[graph], for_targets)
+
+
+def imported(name: str, extra: str) -> Any:
+    """A library of an extra. Raises EngineError where it is missing."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise EngineError(
+            f"{name} does not import ({error}): pip install -e '.[{extra}]'"
+        ) from error
+
+
+@contextmanager
+def _timed(words: str) -> Iterator[None]:
+    begin = time.perf_counter()
+    yield
+    print(f"{words}: {time.perf_counter() - begin:.1f} s", flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="omnisync export tensorrt", description=__doc__)
+    parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--output", type=Path, help=f"folder; WEIGHTS/{FOLDER} by default")
+    parser.add_argument("--precision", choices=PRECISIONS, help="one only; all by default")
+    parser.add_argument(
+        "--ahead-of-time", action="store_true", help="for --targets by TensorRT-RTX, without a GPU"
+    )
+    parser.add_argument("--targets", default=",".join(TARGETS), help="as SM80,SM89")
+    args = parser.parse_args(argv)
+    try:
+        _export(args)
+    except (EngineError, OSError) as error:
+        print(f"omnisync: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _export(args: argparse.Namespace) -> None:
+    precisions = (args.precision,) if args.precision else PRECISIONS
+    manifest = Manifest.read(args.weights)
+    output = args.output or args.weights / FOLDER
+    if args.ahead_of_time:
+        imported("tensorrt_rtx", "aot")
+    else:
+        imported("tensorrt", "gpu")
+    with _timed(f"{len(precisions) * len(GRAPHS)} ONNX files in {output}"):
+        written = write(manifest, output, precisions)
+    if written.fallen_back:
+        print(f"int8 loses too much, fp16 stays: {', '.join(written.fallen_back)}")
+    if args.ahead_of_time:
+        targets = [t for t in args.targets.upper().split(",") if t]
+        folder = output / "ahead"
+        folder.mkdir(exist_ok=True)
+        done: dict[str, Path] = {}
+        for precision in precisions:
+            for graph in GRAPHS:
+                name = written.prepared.files[precision][graph]
+                if name in done:
+                    continue
+                path = done[name] = folder / name.replace(".onnx", ".rtx")
+                with _timed(f"{path.name} for {', '.join(targets)}"):
+                    path.write_bytes(build_ahead(written.prepared, graph, precision, targets))
+    else:
+        device = Device()
+        for precision in precisions:
+            with _timed(f"engines in {precision} for {device.name}"), device.current():
+                load_networks(device, written.prepared, precision)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

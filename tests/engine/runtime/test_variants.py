@@ -1,0 +1,93 @@
+"""Every executor and variant that runs here computes what the exact graphs do, for every shape that
+the engine asks for.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from engine.engine import WEIGHTS
+from engine.runtime.choice import choices, start
+from engine.runtime.measured import EXACT
+from engine.runtime.protocol import GRAPHS, Manifest, Runtime, Tensor
+
+MANIFEST = Manifest.read(WEIGHTS)
+# rms error over an output's deviation.
+TOLERANCE = {"fp32": 1e-4, "bf16": 0.03, "int8": 0.08, "fp16": 0.01}
+HERE = [str(c) for c in choices(MANIFEST) if not c.hindrance]
+
+Inputs = dict[str, Tensor]
+
+
+def inputs_of(graph: str, batch: int = 1, slots: int = 3) -> Inputs:
+    """As the engine gives them: crops and latents of unit scale, silence and sound alike."""
+    rng = np.random.default_rng(batch * 10 + slots)
+
+    def normal(*shape: int) -> Tensor:
+        return rng.standard_normal(shape).astype(np.float32)
+
+    channels, side = MANIFEST.latent_channels, MANIFEST.latent_side
+    window = (batch, slots, channels, side, side)
+    return {
+        "encoder": {"crop": normal(batch, 3, MANIFEST.crop_px, MANIFEST.crop_px).clip(-1, 1)},
+        "audio": {"mel": normal(slots, 80, 32), "heard": np.ones((slots, 32), np.float32)},
+        "denoiser": {
+            "x": normal(*window),
+            "z": normal(*window),
+            "level": np.tile(np.linspace(0.7, 0.93, slots, dtype=np.float32), (batch, 1)),
+            "tokens": 0.1 * normal(batch, slots, 5, 192),
+            "strength": np.ones(batch, np.float32),
+            "mouth": np.full((batch, 2), 0.5, np.float32),
+        },
+        "decoder": {"z": normal(batch, channels, 13, 14)},
+        "motion": {"z": normal(batch, channels, 13, 14), "source": normal(batch, channels, 13, 14)},
+        "landmarks": {"patch": normal(batch, 3, 96, 96).clip(-1, 1)},
+    }[graph]
+
+
+def differences(graph: str, runtime: Runtime, exact: Runtime, inputs: Inputs) -> list[float]:
+    """rms of each output, over the deviation of what the graph adds."""
+    found = []
+    for got, expected in zip(runtime.run(graph, inputs), exact.run(graph, inputs), strict=True):
+        assert got.shape == expected.shape
+        assert got.dtype == np.float32
+        added = expected - inputs["z"] if graph == "denoiser" else expected
+        spread = added.std() if added.size > 1 else np.abs(added).max()
+        found.append(float(np.sqrt(((got - expected) ** 2).mean()) / spread))
+    return found
+
+
+@pytest.fixture(scope="module")
+def exact() -> Runtime:
+    return start(EXACT, MANIFEST)
+
+
+@pytest.fixture(scope="module", params=HERE)
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    return start(request.param, MANIFEST)
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_every_output_of_every_graph(graph: str, runtime: Runtime, exact: Runtime) -> None:
+    inputs = inputs_of(graph)
+    assert max(differences(graph, runtime, exact, inputs)) < TOLERANCE[runtime.variant]
+    with runtime.warming():
+        runtime.run(graph, inputs)
+    assert max(differences(graph, runtime, exact, inputs)) < TOLERANCE[runtime.variant]
+
+
+@pytest.mark.parametrize(("batch", "slots"), [*product((1, 2, 8), (1, 2, 3, 4))])
+def test_one_denoiser_serves_every_window(
+    batch: int, slots: int, runtime: Runtime, exact: Runtime
+) -> None:
+    inputs = inputs_of("denoiser", batch, slots)
+    assert max(differences("denoiser", runtime, exact, inputs)) < TOLERANCE[runtime.variant]
+
+
+@pytest.mark.parametrize("slots", (1, 2, 4))
+def test_hearing_any_number_of_frames(slots: int, runtime: Runtime, exact: Runtime) -> None:
+    inputs = inputs_of("audio", slots=slots)
+    assert max(differences("audio", runtime, exact, inputs)) < TOLERANCE[runtime.variant]

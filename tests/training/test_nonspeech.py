@@ -1,0 +1,112 @@
+"""Sounds that are no speech: as long and as loud as asked, the same for one seed, the mouth at
+rest.
+"""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from engine.audio import FLOOR, mel_of  # noqa: E402
+from training import checkpoint  # noqa: E402
+from training.articulation import Articulation  # noqa: E402
+from training.nonspeech import SYNTHETIC, NonSpeech  # noqa: E402
+from training.phonemes import Phoneme  # noqa: E402
+from training.speech import NO_SPEECH_WEIGHT, Voices  # noqa: E402
+from training.spoken import Spoken  # noqa: E402
+from training.throat import calls, laughed  # noqa: E402
+from training.voices import overlaid  # noqa: E402
+
+pytestmark = pytest.mark.torch
+RATE = 16_000
+
+
+def spoken() -> Spoken:
+    """A second of a buzz that passes for "apa" between pauses that hiss."""
+    rng = np.random.default_rng(0)
+    pcm = (20 * rng.standard_normal(2 * RATE)).astype(np.int16)
+    pcm[RATE // 2 : RATE * 3 // 2 : 130] = 12_000
+    signs = (("", 0, 0.5), ("a", 0.5, 0.9), ("p", 0.9, 1.05), ("a", 1.05, 1.5), ("", 1.5, 2))
+    return Spoken(pcm, [Phoneme(*s) for s in signs], "en-us", "buzz", False)
+
+
+@pytest.mark.parametrize("make", SYNTHETIC, ids=lambda m: getattr(m, "__name__", "throat"))
+@pytest.mark.parametrize("seed", range(4))
+def test_sounds_fill_the_time_at_one_loudness_alike_for_one_seed(
+    make: Callable[[int, np.random.Generator], np.ndarray], seed: int
+) -> None:
+    sound, again = (make(RATE, np.random.default_rng(seed)) for _ in range(2))
+    assert len(sound) == RATE
+    assert np.isfinite(sound).all()
+    assert sound.std() == pytest.approx(1, rel=1e-3)
+    assert (sound == again).all()
+
+
+def test_laughter_repeats_one_vowel_at_its_rate() -> None:
+    tone = np.sin(2 * np.pi * 200 * np.arange(1600) / RATE) + 0.1
+    for seed in range(5):
+        times = calls(np.random.default_rng(seed))
+        bout = laughed(tone, np.random.default_rng(seed))
+        assert len(bout) == times[-1][0] + 2 * times[-1][1]
+        for (start, length), (after, _) in itertools.pairwise(times):
+            assert RATE / 9 < after - start < RATE / 2
+            call, rest = bout[start : start + length], bout[start + length : after]
+            assert call.std() > rest.std()
+
+
+def test_vowels_and_pauses_are_cut_out_of_voices() -> None:
+    sounds = NonSpeech(np.random.default_rng(0))
+    sounds.cut([spoken()])
+    assert [len(v) for v in sounds.vowels] == [6400, 7200]
+    assert [round(len(p) / RATE, 2) for p in sounds.pauses] == [0.4, 0.4]
+    heard = [sounds.heard(RATE) for _ in range(20)]
+    assert all(len(h) == RATE and h.any() for h in heard)
+
+
+def test_the_mouth_rests_while_others_laugh_and_speaks_between() -> None:
+    torch.manual_seed(0)
+    articulation = Articulation(components=2)
+    torch.nn.init.normal_(articulation.known.weight)
+    voices, sounds = Voices(articulation, 0), NonSpeech(np.random.default_rng(0))
+    sounds.cut([spoken()])
+    mute = voices.no_speech(sounds, 2.0)
+    assert len(mute.pcm) == 2 * RATE
+    assert mute.pose.std(0).max() == pytest.approx(0, abs=1e-6)
+    assert (mute.weight == NO_SPEECH_WEIGHT).all()
+    between = voices.between(spoken(), sounds)
+    assert between.pose.std(0).max() > 0.05
+    assert between.pose[0] == pytest.approx(mute.pose[0], abs=0.05)
+    assert len(between.pose) == len(between.weight) == len(between.pcm) // 640
+
+
+def test_backgrounds_add_their_power_below_the_voice() -> None:
+    rng = np.random.default_rng(0)
+    loud, other = (
+        torch.from_numpy(mel_of((level * rng.standard_normal(RATE // 3)).astype(np.int16)))[:, 1:33]
+        for level in (3000, 500)
+    )
+    silence = torch.full_like(loud, (np.log10(FLOOR) + 2) / 2)
+    voices = torch.stack([loud, loud, silence])
+    made = overlaid(voices, other.expand(3, -1, -1), torch.tensor([10.0, 200.0, 10.0]))
+
+    def power(mel: torch.Tensor) -> float:
+        return float((10 ** (2 * mel - 2)).sum(0).max())
+
+    assert made[1] == pytest.approx(loud, abs=1e-4)
+    assert power(loud) < power(made[0]) < 1.11 * power(loud)
+    assert power(made[2]) == pytest.approx(power(loud) / 10, rel=0.02)
+
+
+def test_snapshots_are_averaged_weight_by_weight(tmp_path: Path) -> None:
+    for k in (0, 1):
+        model = torch.nn.Linear(1, 1)
+        torch.nn.init.constant_(model.weight, 2.0 * k)
+        checkpoint.save(tmp_path / f"{k}.pt", model, 10 + k)
+    checkpoint.average([tmp_path / "0.pt", tmp_path / "1.pt"], tmp_path / "mean.pt")
+    mean = checkpoint.load(tmp_path / "mean.pt")
+    assert mean.weights["weight"].item() == 1.0
+    assert mean.step == 11
