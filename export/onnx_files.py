@@ -53,13 +53,13 @@ def export_graph(name: str, graph: Graph, path: Path) -> float:
 
 
 def parity(graph: Graph, path: Path) -> float:
-    """Largest |onnx - torch| over the deviation of the torch output."""
+    """Largest |onnx - torch| over the deviation of the torch output, which may be constant."""
     with torch.no_grad():
         expected = graph.module(*graph.inputs.values())
     expected = expected if isinstance(expected, tuple) else (expected,)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     got = session.run(list(graph.outputs), {k: v.numpy() for k, v in graph.inputs.items()})
     return max(
-        float(np.abs(g - e.numpy()).max() / (e.numpy().std() + 1e-6))
+        float(np.abs(g - e.numpy()).max() / (e.numpy().std() + 1e-4))
         for g, e in zip(got, expected, strict=True)
     )

@@ -68,12 +68,13 @@ def collect(data: Path, model: Autoencoder, count: int, rng: np.random.Generator
             of_kind.setdefault(path.parent.name, []).append(path)
     if not of_kind:
         raise FileNotFoundError(f"no crops in {data}")
-    pairs: list[Rgb] = []
+    latents: list[Tensor] = []
     covers: list[Field] = []
     field = 4 * model.config.latent_side
-    while len(pairs) < count:
+    while len(covers) < count:
         paths = of_kind[sorted(of_kind)[int(rng.integers(len(of_kind)))]]
         frames = read_shard(paths[int(rng.integers(len(paths)))])
+        pairs: list[Rgb] = []
         for t in rng.integers(frames.shape[1], size=A_SHARD):
             pair = frames[rng.choice(len(frames), 2, replace=False), t]
             cover = np.zeros(pair.shape[1:3], np.float32)
@@ -84,8 +85,9 @@ def collect(data: Path, model: Autoencoder, count: int, rng: np.random.Generator
                 pair = np.stack([cv2.GaussianBlur(p, (0, 0), sigma) for p in pair])
             pairs.append(pair)
             covers.append(cv2.resize(cover, (field, field), interpolation=cv2.INTER_AREA))
-    latents = torch.from_numpy(encode(model, np.concatenate(pairs))).float().unflatten(0, (-1, 2))
-    return Covered(latents[:, 0], latents[:, 1], torch.from_numpy(np.stack(covers))[:, None])
+        latents.append(torch.from_numpy(encode(model, np.concatenate(pairs))).unflatten(0, (-1, 2)))
+    both = torch.cat(latents).float()
+    return Covered(both[:, 0], both[:, 1], torch.from_numpy(np.stack(covers))[:, None])
 
 
 Fields = tuple[Tensor, Tensor, Tensor]  # motion, kept, covered

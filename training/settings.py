@@ -76,7 +76,7 @@ class CoversStage(Stage):
     rate: float = 1e-3
     batch: int = 24
     seed: int = 3
-    frames: int = field(default=2400, metadata={"help": "crops that something is painted on"})
+    frames: int = field(default=8000, metadata={"help": "crops that something is painted on"})
 
 
 @dataclass(frozen=True)
