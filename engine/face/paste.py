@@ -28,7 +28,7 @@ STILL = (0.0008, 0.0024)  # motion below the first, crop units, is none; above t
 SHOWN = (0.02, 0.10)  # the same for the share of decoded pixels
 COARSE = 1 / 128  # sigma that parts coarse from detail, crop units
 CORRECTED = (2.0, 6.0)  # grey levels by which the coarse part is off: below the first it stays
-COVERED = (0.3, 0.6)  # of `covered`: below the first all is face, above the second nothing
+COVERED = (0.65, 0.9)  # of `covered`: below the first all is face, above the second nothing
 EDGE = 1 / 48, 12.0  # reach, crop units, and contrast, grey levels, of a cover's own edges
 WRONG = (10.0, 25.0)  # the same: above the second the moved source is wrong, and not shown at all
 

@@ -119,7 +119,10 @@ def _save(folder: Path, picture: Picture) -> None:
         value = getattr(picture, name)
         if value is not None:
             np.save(partial / f"{name}.npy", value)
-    partial.rename(folder)
+    try:
+        partial.rename(folder)
+    except OSError:  # another evaluation made the same meanwhile
+        shutil.rmtree(partial)
 
 
 def _load(folder: Path) -> Picture:
