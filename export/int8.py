@@ -19,14 +19,12 @@ from engine.model.dit import Denoiser
 from export.calibration import Calls
 from export.graphs import Hearing
 from export.onnx_files import ParityError
+from export.precision import LEAST_DEVIATION
 from export.quantised_autoencoder import write_decoder, write_encoder, write_motion
 from export.quantised_denoiser import write_denoiser
 from export.quantised_hearing import write_hearing
 
 LARGEST_RMS = 0.08  # of an output's deviation; more means that the export is wrong
-# Least deviation of shares, 0..1, that errors are told in: portraits that calibrate have next to
-# nothing before them.
-LEAST = {"covered": 0.3, "kept": 0.1}
 CROPS = 64  # that the convolutions' ranges are taken from
 
 GraphParity: TypeAlias = dict[str, dict[str, float | int]]  # output -> parity
@@ -87,7 +85,10 @@ def compare(graph: str, fp32: Path, other: Path, calls: Calls) -> GraphParity:
         added = expected[k]
         if graph == "denoiser":
             added = added - np.concatenate([call["z"] for call in calls])
-        error, deviation = got[k] - expected[k], max(added.std(), LEAST.get(output.name, 1e-9))
+        error, deviation = (
+            got[k] - expected[k],
+            max(added.std(), LEAST_DEVIATION.get(output.name, 1e-9)),
+        )
         rms = float(np.sqrt((error**2).mean()) / deviation)
         if not rms < LARGEST_RMS:
             raise ParityError(

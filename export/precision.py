@@ -23,6 +23,9 @@ from export.calibration import Calls
 
 PHASES = ("Sin", "Cos")
 LAYERS = ("Conv", "MatMul", "Gemm")
+# Of shares, 0..1, that errors are told in: the faces that calibrate have next to nothing before
+# them.
+LEAST_DEVIATION = {"covered": 0.3, "kept": 0.1}
 
 
 class _Reader(CalibrationDataReader):

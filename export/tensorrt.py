@@ -45,7 +45,7 @@ from engine.runtime.tensorrt import load_networks
 from engine.stream import DECODED
 from export.calibration import VOICE, Calls, record
 from export.folding import fold_shapes
-from export.precision import to_half, to_int8, with_cached_noise
+from export.precision import LEAST_DEVIATION, to_half, to_int8, with_cached_noise
 
 if TYPE_CHECKING:
     import tensorrt_rtx as trt
@@ -200,7 +200,8 @@ def deviation(
         wanted, given = (np.stack([o[name] for o in all_of]) for all_of in (expected, got))
         added = wanted - np.stack([c["z"] for c in calls]) if graph == "denoiser" else wanted
         error = np.sqrt(np.square(given - wanted, dtype=np.float64).mean())
-        found[name] = float(error / (added.std(dtype=np.float64) + 1e-9))
+        spread = max(added.std(dtype=np.float64), LEAST_DEVIATION.get(name, 1e-9))
+        found[name] = float(error / spread)
     return found
 
 
