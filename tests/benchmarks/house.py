@@ -14,6 +14,7 @@ from benchmarks.material import Material, load_material
 from benchmarks.processes import Running
 from benchmarks.recording import Recording, record
 from streaming.app import Server
+from streaming.capacity import Capacity
 from streaming.settings import Settings
 from tests.streaming.double import DoubleEngine
 
@@ -34,7 +35,8 @@ def short_recording() -> Recording:
 @asynccontextmanager
 async def product(**settings: Any) -> AsyncIterator[Running]:
     wanted = Settings(**{"max_sessions": 2, "offers_per_minute": 6000, **settings})
-    async with _running(Server(wanted, DoubleEngine(), 5.0).application()) as running:
+    capacity = Capacity(5.0, wanted.max_sessions)
+    async with _running(Server(wanted, DoubleEngine(), capacity).application()) as running:
         yield running
 
 
