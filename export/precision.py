@@ -82,7 +82,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     whole = _kept_whole(graph)
     weights = {i.name: i for i in graph.initializer}
     inputs, outputs = ({v.name for v in values} for values in (graph.input, graph.output))
-    made_whole = inputs | {o for n in graph.node if id(n) in whole for o in n.output}
+    made_whole = inputs | {o for n in graph.node if n.output[0] in whole for o in n.output}
     nodes: list[NodeProto] = []
     cast: dict[tuple[str, int], str] = {}
 
@@ -106,7 +106,8 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
         return cast[name, wanted]
 
     for node in graph.node:
-        wanted = TensorProto.FLOAT if id(node) in whole else TensorProto.FLOAT16
+        stays = node.output[0] in whole
+        wanted = TensorProto.FLOAT if stays else TensorProto.FLOAT16
         for k, name in enumerate(node.input):
             node.input[k] = as_type(name, wanted)
         for attribute in node.attribute:
@@ -118,7 +119,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
                 attribute.t.CopyFrom(numpy_helper.from_array(array))
         nodes.append(node)
         for k, name in enumerate(node.output):
-            if name in outputs and id(node) not in whole:
+            if name in outputs and not stays:
                 node.output[k] = cast[name, TensorProto.FLOAT16] = f"{name}_half"
                 cast[name, TensorProto.FLOAT] = name
                 nodes.append(
@@ -140,20 +141,20 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     return half
 
 
-def _kept_whole(graph: onnx.GraphProto) -> set[int]:
-    """Nodes, by id, that stay in float32."""
+def _kept_whole(graph: onnx.GraphProto) -> set[str]:
+    """First outputs of the nodes that stay in float32."""
     maker = {output: node for node in graph.node for output in node.output}
     inputs, outputs = ({v.name for v in values} for values in (graph.input, graph.output))
     waiting = [n for n in graph.node if n.op_type in PHASES]
-    whole: set[int] = set()
+    whole: set[str] = set()
     while waiting:
         node = waiting.pop()
-        whole.add(id(node))
-        waiting += [maker[i] for i in node.input if i in maker and id(maker[i]) not in whole]
+        whole.add(node.output[0])
+        waiting += [maker[i] for i in node.input if i in maker and maker[i].output[0] not in whole]
     for node in graph.node:
         at_border = node.output[0] in outputs and not inputs.isdisjoint(node.input)
         if node.op_type == "Add" and at_border:
-            whole.add(id(node))
+            whole.add(node.output[0])
     return whole
 
 
