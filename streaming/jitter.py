@@ -22,6 +22,22 @@ def _payload(packet: RtpPacket) -> bytes:
     return data
 
 
+def _leans(data: bytes) -> bool:
+    """True for the beginning of a VP8 frame that needs others: the lowest bit is 0 in keyframes
+    (RFC 6386 section 9.1). H.264 in Annex B begins with a zero byte and so never does: x264
+    conceals well enough.
+    """
+    return bool(data) and bool(data[0] & 1)
+
+
+def _begins_keyframe(packet: RtpPacket) -> bool:
+    """Of VP8. Its payload descriptor (RFC 7741 section 4.2) has X and S set, and partition 0; in
+    H.264 the first bit is always 0.
+    """
+    descriptor: bytes = packet.payload[:1]
+    return bool(descriptor) and descriptor[0] & 0x97 == 0x90 and not _leans(_payload(packet))
+
+
 class FrameBurst(JitterFrame):
     """One frame and the complete ones behind it, so that a mended hole leaves no backlog."""
 
@@ -35,22 +51,28 @@ class VideoBuffer(JitterBuffer):
 
     A hole that retransmission has not filled after HOLE_PATIENCE is given up: everything before
     the next frame's start goes, a keyframe is asked for, and nothing that leans on the lost
-    picture is emitted until it comes.
+    picture is emitted until it comes. Where one comes, no hole before it matters.
     """
 
     def __init__(self, capacity: int = 512) -> None:
         super().__init__(capacity=capacity, is_video=True)
         self._emitted: int | None = None
         self._newest: int | None = None
+        self._torn_since: int | None = None
         self._keyframe_asked: int | None = None
 
     def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
         if self._newest is None or timestamp_delta(packet.timestamp, self._newest) > 0:
             self._newest = packet.timestamp
         ask, frame = super().add(packet)
-        if frame is None and self._blocked_too_long():
+        if frame is not None:
+            self._torn_since = None
+        elif _begins_keyframe(packet) and self._missing_before(packet):
+            self.remove(self._ahead(packet))
+            self._torn_since, frame = None, self._remove_frame(packet.sequence_number)
+        elif self._torn_too_long(packet):
             self._give_up()
-            self._keyframe_asked = packet.timestamp
+            self._torn_since, self._keyframe_asked = None, packet.timestamp
             ask, frame = True, self._remove_frame(packet.sequence_number)
         if ask:
             self._keyframe_asked = packet.timestamp
@@ -60,10 +82,26 @@ class VideoBuffer(JitterBuffer):
                 self._keyframe_asked = packet.timestamp
         return ask, frame
 
-    def _blocked_too_long(self) -> bool:
+    def _torn_too_long(self, packet: RtpPacket) -> bool:
+        """True while packets are missing, HOLE_PATIENCE of media after they were missed. A picture
+        that is still arriving misses none, however long the one before was shown.
+        """
         if self._emitted is None or self._newest is None:
             return False
-        return timestamp_delta(self._newest, self._emitted) > HOLE_PATIENCE
+        if not self._missing_before(packet):
+            self._torn_since = None
+            return False
+        if self._torn_since is None:
+            self._torn_since = self._newest
+        return timestamp_delta(self._newest, self._torn_since) > HOLE_PATIENCE
+
+    def _missing_before(self, packet: RtpPacket) -> bool:
+        ahead = self._ahead(packet)
+        return ahead < self._capacity and any(self._at(n) is None for n in range(ahead))
+
+    def _ahead(self, packet: RtpPacket) -> int:
+        """Places from the packet that is awaited; beyond the capacity for what is older."""
+        return (packet.sequence_number - (self._origin or 0)) & 0xFFFF
 
     def _give_up(self) -> None:
         """Moves the origin behind the hole, to the first packet of another frame."""
@@ -117,9 +155,7 @@ class VideoBuffer(JitterBuffer):
             return None
         self._emitted = packets[0].timestamp
         if self._keyframe_asked is not None:
-            # The lowest bit of a VP8 frame is 0 in keyframes (RFC 6386 section 9.1). H.264 in
-            # Annex B begins with a zero byte and so always passes: x264 conceals well enough.
-            if data[0] & 1:
+            if _leans(data):
                 return None
             self._keyframe_asked = None
         return FrameBurst(data, packets[0].timestamp)

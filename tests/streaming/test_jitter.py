@@ -74,6 +74,23 @@ def test_unmended_hole_is_given_up_and_a_keyframe_asked_for() -> None:
     assert asked >= 1
 
 
+def test_picture_after_a_pause_is_no_hole() -> None:
+    packets = stream(10)
+    for packet in packets[15:]:
+        packet.timestamp += 2 * HOLE_PATIENCE
+    out, asked = frames_of(VideoBuffer(), packets)
+    assert len(out) == 10 and not asked
+
+
+def test_hole_behind_a_pause_has_time_to_be_mended() -> None:
+    packets = stream(10)
+    for packet in packets[15:]:
+        packet.timestamp += 2 * HOLE_PATIENCE
+    late = packets.pop(16)
+    out, asked = frames_of(VideoBuffer(), [*packets[:20], late, *packets[20:]])
+    assert len(out) == 10 and not asked
+
+
 def test_after_a_hole_nothing_leaves_before_the_keyframe() -> None:
     packets = stream(40)
     del packets[31]
@@ -82,6 +99,26 @@ def test_after_a_hole_nothing_leaves_before_the_keyframe() -> None:
     out, _ = frames_of(VideoBuffer(), packets[:-30] + keyframe)
     assert len(out) == 20
     assert out[10][0] == 0
+
+
+def test_many_holes_do_not_hold_a_keyframe_up() -> None:
+    packets = stream(40)
+    keyframe = packets[60]
+    keyframe._data = b"\x00" + keyframe._data[1:]
+    keyframe.payload = b"\x90"
+    for lost in (58, 55, 52, 49, 46, 31):
+        del packets[lost]
+    out, _ = frames_of(VideoBuffer(), packets)
+    assert len(out) == 10 + 20
+    assert out[10][0] == 0
+
+
+def test_keyframe_that_came_before_is_nothing_new() -> None:
+    packets = stream(40)
+    packets[0].payload = b"\x90"
+    del packets[31]
+    out, _ = frames_of(VideoBuffer(), [*packets[:35], packets[0], *packets[35:]])
+    assert len(out) == 10
 
 
 def test_keyframe_is_asked_for_again_when_the_request_was_lost() -> None:
