@@ -20,6 +20,7 @@ from av.frame import Frame
 
 from streaming import rtc_compat
 from streaming.in_place import decode_in_place, encode_in_place
+from streaming.looplag import LoopLag
 from streaming.sdp import strip_mdns, tune_answer
 from streaming.settings import load_settings
 
@@ -80,7 +81,9 @@ class EchoServer:
         self._calls: dict[str, RTCPeerConnection] = {}
 
     def application(self) -> web.Application:
-        rtc_compat.apply(video_kbps=self._video_kbps, loopback=True, observe=lambda *_: None)
+        rtc_compat.apply(
+            video_kbps=self._video_kbps, loopback=True, observe=lambda *_: None, lag=LoopLag()
+        )
         app = web.Application()
         app.router.add_post("/api/offer", self._offer)
         app.router.add_delete("/api/sessions/{pc_id}", self._delete)

@@ -117,13 +117,16 @@ def draw_stamp(rgb: Rgb, value: int) -> None:
         rgb[BLOCK : 2 * BLOCK, columns] = 255 * (1 - on)
 
 
-def read_stamp(luma: NDArray[np.uint8]) -> int | None:
-    """The 24 bits in the top rows of (H, W); None where they cannot be told."""
-    middles = np.arange(STAMP_BITS) * BLOCK + BLOCK // 2
-    if luma.shape[0] < 2 * BLOCK or luma.shape[1] <= middles[-1]:
+def read_stamp(luma: NDArray[np.uint8], scale: float = 1.0) -> int | None:
+    """The 24 bits in the top rows of (H, W); None where they cannot be told. scale: of the picture
+    to what it was when the stamp was drawn.
+    """
+    block = BLOCK * scale
+    middles = ((np.arange(STAMP_BITS) + 0.5) * block).astype(int)
+    if luma.shape[0] < 2 * block or luma.shape[1] <= middles[-1]:
         return None
-    upper = luma[BLOCK // 2, middles].astype(int)
-    lower = luma[BLOCK + BLOCK // 2, middles].astype(int)
+    upper = luma[int(block / 2), middles].astype(int)
+    lower = luma[int(1.5 * block), middles].astype(int)
     if np.abs(upper - lower).min() < LEAST_CONTRAST:
         return None
     return int(((upper > lower).astype(int) << np.arange(STAMP_BITS)).sum())

@@ -1,8 +1,8 @@
 """A call over a bad network: loss, jitter, reordering, a narrow line, an outage, all seeded.
 
-A relay on this machine stands between the server and a caller that sends a recording. Each row is a
-call of its own. The caller asks for lost pictures again, as browsers do; neither side changes its
-rate.
+A relay on this machine stands between the server and a caller. Each row is a call of its own that
+begins on a clean line. The caller does as browsers do: it asks for lost pictures again, tells what
+the line to it bears, and encodes what it sends at the rate that the server names.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from .material import load_material
 from .outcome import Cell, Outcome, Table, Target
 from .processes import Running, product
 from .recording import Recording, record
-from .relay import Condition, Relay, conditions
+from .relay import Condition, Relay, conditions, line_name
 from .replay import RecordedCall, now_s
 from .returned import (
     FREEZE_S,
@@ -32,11 +32,14 @@ from .returned import (
 from .scrape import Scrape, scrape
 from .sound_path import sound_path
 
-NARROW_KBPS = 500.0
+NARROW_KBPS = (300.0, 500.0, 1000.0)
+ADAPT_S = 3.0  # after a line gets narrow; not judged with the rest
 OUTAGE_S = 1.0
 STEADY_FPS = 24.0
 SETTLE_S = 3.0
 FIRST_LOSS_FPS = 24.0
+JUDGED_KBPS = 500.0
+NARROW_FPS = 12.0
 RECOVERY_LIMIT_S = 3.0
 SKEW_LIMIT_MS = 45.0
 CONCEALED = ("concealed", "late")
@@ -46,7 +49,9 @@ CONCEALED = ("concealed", "late")
 class Row:
     """One call under one condition. fps in: received by the server; out: pictures that came back,
     new: with another stamp than the one before. concealed_ms: sound the server made up;
-    lost_sound_ms: returned sound that never came. Both of the whole period.
+    lost_sound_ms: returned sound that never came. Both of the whole period; `broken_at_first_ms`:
+    both together in the ADAPT_S before it, in which a narrow line was new. kbps_in, kbps_out: of
+    the pictures, as the server received and sent them, without headers.
     """
 
     condition: str
@@ -57,6 +62,9 @@ class Row:
     freezes: int
     concealed_ms: float
     lost_sound_ms: float
+    broken_at_first_ms: float
+    kbps_in: float
+    kbps_out: float
     skew_ms: float | None
     age: Spread | None
     dropped: int
@@ -78,16 +86,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--kbps", type=int, default=1500, help="bit rate of the pictures, both ways (1500)"
     )
     parser.add_argument(
-        "--line", type=float, default=NARROW_KBPS, metavar="KBPS", help="the narrow line's (500)"
-    )
+        "--lines", type=float, nargs="+", default=NARROW_KBPS, metavar="KBPS",
+        help="rates of the narrow lines (300 500 1000)",
+    )  # fmt: skip
     parser.add_argument("--only", nargs="+", metavar="ROW", help="not all conditions; 'outage' too")
 
 
 def run(options: argparse.Namespace) -> Outcome:
     """Raises BenchError."""
     material = load_material(options.picture, options.voice)
-    recording = record(material, options.kbps)
-    wanted = [c for c in conditions(options.line) if not options.only or c.name in options.only]
+    recording = record(material, options.kbps, raw=True)
+    wanted = [c for c in conditions(options.lines) if not options.only or c.name in options.only]
     flags = ("--video-kbps", str(options.kbps))
     rows, outage = [], None
     with product(options.output / "server.log", *flags) as server:
@@ -102,19 +111,20 @@ def run(options: argparse.Namespace) -> Outcome:
 async def _measure(
     server: Running, recording: Recording, condition: Condition, seed: int, seconds: float
 ) -> Row:
-    relay, call = Relay(seed), RecordedCall(server.url, recording, decode=True)
+    relay, call = Relay(seed), RecordedCall(server.url, recording, decode=True, encode=True)
     try:
         await relay.start()
         await call.connect(relay.reroute)
         await asyncio.sleep(min(SETTLE_S, seconds))
         relay.take(condition)
+        at_first = await _broken_ms(server, call, ADAPT_S) if condition.kbps else 0.0
         before, begin_s, dropped = await _scrape(server), now_s(), relay.dropped
         await asyncio.sleep(seconds)
         after, end_s = await _scrape(server), now_s()
         offset_s = time.time() - now_s()
         return _row(
             condition, call, recording, (before, after), (begin_s, end_s), offset_s,
-            relay.dropped - dropped,
+            relay.dropped - dropped, at_first,
         )  # fmt: skip
     finally:
         await call.close()
@@ -133,6 +143,7 @@ def _row(
     period: tuple[float, float],
     offset_s: float,
     dropped: int,
+    broken_at_first_ms: float,
 ) -> Row:
     before, after = metrics
     begin_s, end_s = period
@@ -149,20 +160,37 @@ def _row(
         fps_out=len(pictures) / seconds,
         fps_new=len(newly_shown(pictures)) / seconds,
         freezes=freezes(pictures, begin_s, end_s),
-        concealed_ms=1000 * sum(counted("sound_seconds_total", kind=kind) for kind in CONCEALED),
-        lost_sound_ms=sound_path(
-            [a for a in call.audio.arrivals if begin_s <= a.at_s < end_s]
-        ).missing_ms,
+        concealed_ms=_concealed_ms(before, after),
+        lost_sound_ms=_lost_ms(call, begin_s, end_s),
+        broken_at_first_ms=broken_at_first_ms,
+        kbps_in=counted("video_bytes_total", direction="in") / 125 / seconds,
+        kbps_out=counted("video_bytes_total", direction="out") / 125 / seconds,
         skew_ms=skew_ms(call, recording, begin_s, offset_s),
         age=spread(picture_ages_ms(pictures)),
         dropped=dropped,
     )
 
 
+async def _broken_ms(server: Running, call: RecordedCall, seconds: float) -> float:
+    """Sound that was made up by the server or never came back, from now on."""
+    before, begin_s = await _scrape(server), now_s()
+    await asyncio.sleep(seconds)
+    return _concealed_ms(before, await _scrape(server)) + _lost_ms(call, begin_s, now_s())
+
+
+def _concealed_ms(before: Scrape, after: Scrape) -> float:
+    name = "sound_seconds_total"
+    return 1000 * sum(after.value(name, kind=k) - before.value(name, kind=k) for k in CONCEALED)
+
+
+def _lost_ms(call: RecordedCall, begin_s: float, end_s: float) -> float:
+    return sound_path([a for a in call.audio.arrivals if begin_s <= a.at_s < end_s]).missing_ms
+
+
 async def _measure_outage(
     server: Running, recording: Recording, seed: int, seconds: float
 ) -> Outage:
-    relay, call = Relay(seed), RecordedCall(server.url, recording, decode=True)
+    relay, call = Relay(seed), RecordedCall(server.url, recording, decode=True, encode=True)
     try:
         await relay.start()
         await call.connect(relay.reroute)
@@ -192,6 +220,13 @@ def _outcome(rows: list[Row], outage: Outage | None, names: tuple[str, str], see
         targets.append(
             Target("new pictures at 1 % loss", lossy.fps_new, FIRST_LOSS_FPS, "a second", True)
         )
+    if narrow := found.get(line_name(JUDGED_KBPS)):
+        where = f"at {narrow.condition}"
+        broken = narrow.concealed_ms + narrow.lost_sound_ms
+        targets += [
+            Target(f"new pictures {where}", narrow.fps_new, NARROW_FPS, "a second", True),
+            Target(f"sound broken {where}", broken, 0.0, "ms"),
+        ]
     if rows:
         worst = max(skews) if len(skews) == len(rows) else None
         targets.append(Target("sound against picture, the worst row", worst, SKEW_LIMIT_MS, "ms"))
@@ -220,7 +255,8 @@ def _table(rows: list[Row]) -> Table:
     cells: list[list[Cell]] = [
         [
             row.condition, row.dropped, row.fps_in, row.fps_out, row.fps_new, row.freezes,
-            row.concealed_ms, row.lost_sound_ms, row.skew_ms,
+            row.concealed_ms, row.lost_sound_ms, row.broken_at_first_ms, row.kbps_in, row.kbps_out,
+            row.skew_ms,
             row.age.p50 if row.age else None, row.age.p95 if row.age else None,
             row.age.p50 - clean if row.age and clean is not None else None,
         ]
@@ -228,7 +264,8 @@ def _table(rows: list[Row]) -> Table:
     ]  # fmt: skip
     columns = [
         "network", "packets dropped", "fps in", "fps out", "new", f"freezes > {FREEZE_S:.1f} s",
-        "sound made up ms", "sound lost ms", "A/V skew ms", "delay p50 ms", "p95 ms", "added ms",
+        "sound made up ms", "sound lost ms", f"both in {ADAPT_S:.0f} s before", "kbit/s in", "out",
+        "A/V skew ms", "delay p50 ms", "p95 ms", "added ms",
     ]  # fmt: skip
     return Table(f"A call of {FPS} fps over bad networks", columns, cells)
 

@@ -2,8 +2,10 @@
 
 import fractions
 from dataclasses import dataclass
+from typing import Any, cast
 
 import av
+import cv2
 import numpy as np
 from av.video.frame import PictureType
 from numpy.typing import NDArray
@@ -22,35 +24,48 @@ SOUND_BPS = 48_000
 class Recording:
     """Both loop. pictures: VP8 frames, the n-th stamped n; keyframes: which need no other.
     sound: Opus packets of 10 ms; heard: int16 (S,) mono 48 kHz, what a decoder makes of them.
+    raw: the pictures uncoded where asked for, (H * 3/2, W) uint8, I420.
     """
 
     pictures: list[bytes]
     keyframes: list[int]
     sound: list[bytes]
     heard: NDArray[np.int16]
+    kbps: int
+    width: int
+    raw: list[NDArray[np.uint8]]
 
 
-def record(material: Material, kbps: int, *, sound_s: float = 60.0) -> Recording:
+def record(material: Material, kbps: int, *, sound_s: float = 60.0, raw: bool = False) -> Recording:
     """Pictures there and back at `kbps`; at most `sound_s` of the voice."""
     pictures = [*material.pictures, *material.pictures[-2:0:-1]]
     keyframes = list(range(0, len(pictures), KEYFRAME_EVERY))
     count = min(len(material.voice), round(sound_s * RATE_HZ)) // PACKET
     sound = _encode_sound(material.voice[: count * PACKET])
-    return Recording(_encode(pictures, keyframes, kbps), keyframes, sound, _decode_sound(sound))
+    frames = [_stamped(picture, number) for number, picture in enumerate(pictures)]
+    return Recording(
+        _encode(frames, keyframes, kbps), keyframes, sound, _decode_sound(sound), kbps,
+        frames[0].shape[1], frames if raw else [],
+    )  # fmt: skip
 
 
-def _encode(pictures: list[NDArray[np.uint8]], keyframes: list[int], kbps: int) -> list[bytes]:
+def _stamped(picture: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
+    rgb = picture.copy()
+    draw_stamp(rgb, number)
+    i420: Any = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420)
+    return cast(NDArray[np.uint8], i420)
+
+
+def _encode(frames: list[NDArray[np.uint8]], keyframes: list[int], kbps: int) -> list[bytes]:
     codec = av.CodecContext.create("libvpx", "w")
-    codec.height, codec.width = pictures[0].shape[:2]
+    codec.height, codec.width = frames[0].shape[0] * 2 // 3, frames[0].shape[1]
     codec.pix_fmt, codec.bit_rate, codec.thread_count = "yuv420p", 1000 * kbps, 1
     codec.framerate, codec.time_base = fractions.Fraction(FPS), fractions.Fraction(1, FPS)
     codec.gop_size, codec.qmin, codec.qmax = 3000, 2, 56
     codec.options = {"deadline": "realtime", "cpu-used": "-8", "lag-in-frames": "0"}
     encoded = []
-    for number, picture in enumerate(pictures):
-        rgb = picture.copy()
-        draw_stamp(rgb, number)
-        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
+    for number, i420 in enumerate(frames):
+        frame = av.VideoFrame.from_ndarray(i420, format="yuv420p")
         frame.pts, frame.time_base = number, codec.time_base
         frame.pict_type = PictureType.I if number in keyframes else PictureType.NONE
         encoded.append(b"".join(bytes(packet) for packet in codec.encode(frame)))

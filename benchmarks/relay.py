@@ -6,8 +6,8 @@ fate in every run.
 
 import asyncio
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 Address = tuple[str, int]
@@ -156,13 +156,17 @@ class _Socket(asyncio.DatagramProtocol):
         pass  # the far end closed its port; what is lost is lost
 
 
-def conditions(kbps: float) -> list[Condition]:
-    """The rows of the benchmark; `kbps` is the narrow line's."""
+def line_name(kbps: float) -> str:
+    return f"{kbps:.0f} kbit/s"
+
+
+def conditions(lines: Sequence[float]) -> list[Condition]:
+    """The rows of the benchmark; `lines` are the narrow ones' rates, kbit/s."""
     return [
         CLEAN,
         Condition("1 % loss", loss=0.01),
         Condition("5 % loss", loss=0.05),
         Condition("30 ms jitter", jitter_ms=30),
         Condition("2 % reordered", reordered=0.02),
-        replace(CLEAN, name=f"{kbps:.0f} kbit/s", kbps=kbps),
+        *(Condition(line_name(kbps), kbps=kbps) for kbps in lines),
     ]

@@ -1,4 +1,4 @@
-"""A caller without browser that sends a recording: no encoding, and decoding only where asked.
+"""A caller without browser that sends a recording: encoding and decoding only where asked.
 
 What comes back is noted as it arrives, at the RTP packet and, decoded, at the picture.
 """
@@ -24,6 +24,9 @@ from numpy.typing import NDArray
 
 from engine.media import FPS
 from streaming import rtc_compat
+from streaming.line import count_losses, follow_line
+from streaming.looplag import LoopLag
+from streaming.sendrate import SendRate
 
 from .errors import BenchError
 from .material import RATE_HZ, read_stamp
@@ -102,7 +105,7 @@ class _Sender(MediaStreamTrack):
     """
 
     def __init__(
-        self, kind: str, packets: list[bytes], period_s: float, hz: int, entries: Sequence[int]
+        self, kind: str, packets: Sequence[Any], period_s: float, hz: int, entries: Sequence[int]
     ) -> None:
         super().__init__()
         self.kind = kind
@@ -112,7 +115,7 @@ class _Sender(MediaStreamTrack):
         self.start_s: float | None = None
         self.sent_at: dict[int, float] = {}  # place in the recording -> when it went last
 
-    async def recv(self) -> av.Packet:
+    async def recv(self) -> av.Packet | av.VideoFrame:
         if self.readyState != "live":
             raise MediaStreamError
         if self.start_s is None:
@@ -124,13 +127,16 @@ class _Sender(MediaStreamTrack):
             self._place = (self._place + left_out) % len(self._packets)
             self.jump()
         await asyncio.sleep(self.start_s + self._period_s * self._count - now_s())
-        packet = av.Packet(self._packets[self._place])
-        packet.pts = round(self._count * self._period_s * self._hz)
-        packet.time_base = fractions.Fraction(1, self._hz)
+        content = self._at(self._place)
+        content.pts = round(self._count * self._period_s * self._hz)
+        content.time_base = fractions.Fraction(1, self._hz)
         self.sent_at[self._place] = now_s()
         self._place = (self._place + 1) % len(self._packets)
         self._count += 1
-        return packet
+        return content
+
+    def _at(self, place: int) -> av.Packet | av.VideoFrame:
+        return av.Packet(self._packets[place])
 
     def jump(self) -> None:
         """Goes on at the next entry."""
@@ -138,11 +144,27 @@ class _Sender(MediaStreamTrack):
         self._place = next((place for place in entries if place >= self._place), entries[0])
 
 
-class RecordedCall:
-    """One call to `url`. decode: pictures and sound are decoded, stamps read."""
+class _Camera(_Sender):
+    """Gives the uncoded pictures of a recording, to be encoded at the rate that the line bears."""
 
-    def __init__(self, url: str, recording: Recording, *, decode: bool = False) -> None:
-        self._url, self._decode = url, decode
+    def __init__(self, raw: list[NDArray[np.uint8]]) -> None:
+        super().__init__("video", [], 1 / FPS, PICTURE_HZ, range(len(raw)))
+        self._raw = self._packets = raw
+
+    def _at(self, place: int) -> av.VideoFrame:
+        return av.VideoFrame.from_ndarray(self._raw[place], format="yuv420p")
+
+
+class RecordedCall:
+    """One call to `url`. decode: pictures and sound are decoded, stamps read. encode: pictures are
+    encoded for this call, at the recording's rate where the line bears it.
+    """
+
+    def __init__(
+        self, url: str, recording: Recording, *, decode: bool = False, encode: bool = False
+    ) -> None:
+        self._url, self._decode, self._encode = url, decode, encode
+        self._kbps, self._width = recording.kbps, recording.width
         self.video, self.audio = Returned(), Returned()
         self.pictures: deque[SeenPicture] = deque(maxlen=KEPT)
         self.sound: deque[HeardSound] = deque(maxlen=KEPT)
@@ -152,13 +174,17 @@ class RecordedCall:
         self._pc_id = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._connected = asyncio.Event()
-        self._camera = _Sender(
-            "video", recording.pictures, 1 / FPS, PICTURE_HZ, recording.keyframes
+        self._camera = (
+            _Camera(recording.raw)
+            if encode
+            else _Sender("video", recording.pictures, 1 / FPS, PICTURE_HZ, recording.keyframes)
         )
         self._microphone = _Sender(
             "audio", recording.sound, PACKET_S, RATE_HZ, range(len(recording.sound))
         )
-        rtc_compat.apply(video_kbps=2000, loopback=True, observe=lambda *_: None)
+        lag = LoopLag()
+        rtc_compat.apply(video_kbps=recording.kbps, loopback=True, observe=lambda *_: None, lag=lag)
+        self._tasks.append(asyncio.create_task(lag.watch()))
         self._pc = RTCPeerConnection(rtc_compat.configuration([]))
         self._pc.on("track", self._receive)
         self._pc.on("connectionstatechange", self._on_state)
@@ -179,7 +205,10 @@ class RecordedCall:
         rtc_compat.prefer_codec(self._pc, "vp8")
         self._pc.addTrack(self._microphone)
         sender: Any = self._pc.addTrack(self._camera)
-        sender._send_keyframe = self._camera.jump
+        if self._encode:
+            follow_line(sender, SendRate(1000 * self._kbps))
+        else:
+            sender._send_keyframe = self._camera.jump
         await self._pc.setLocalDescription(await self._pc.createOffer())
         sdp = self._pc.localDescription.sdp
         if reroute is not None:
@@ -240,6 +269,8 @@ class RecordedCall:
     def _watch(self) -> None:
         for transceiver in self._pc.getTransceivers():
             returned = self.video if transceiver.kind == "video" else self.audio
+            if transceiver.kind == "video":
+                count_losses(transceiver.receiver)
             _note_packets(transceiver.receiver, returned, keep_on=self._decode)
 
     def _on_state(self) -> None:
@@ -259,7 +290,7 @@ class RecordedCall:
             at_s = now_s()
             assert frame.pts is not None
             if isinstance(frame, av.VideoFrame):
-                stamp = read_stamp(_luma(frame))
+                stamp = read_stamp(_luma(frame), frame.width / self._width)
                 sent_s = None if stamp is None else self._camera.sent_at.get(stamp)
                 self.pictures.append(SeenPicture(at_s, stamp, sent_s, frame.pts, frame.width))
             elif isinstance(frame, av.AudioFrame):

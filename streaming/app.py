@@ -4,7 +4,6 @@ import asyncio
 import logging
 import signal
 import ssl
-import time
 from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from . import rtc_compat
 from .capacity import Capacity, measure_capacity
+from .looplag import LoopLag
 from .memory import trimmer
 from .metrics import Metrics
 from .pipeline import Shared
@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 PAGE = Path(__file__).parent.parent / "web_client"
 TRIM_EVERY_S = 20
-LAG_PROBE_S = 0.02
 SHUTDOWN_LIMIT_S = 1.0
 
 
@@ -44,8 +43,10 @@ class Server:
         self._metrics = Metrics()
         if capacity.sharing > 1:
             engine.share_calls(capacity.sharing, self._metrics.observe_call)
+        self._lag = LoopLag()
         self._calls = Calls(
-            Shared(settings, engine, self._metrics, capacity.tick_ms / 1000), capacity.seats
+            Shared(settings, engine, self._metrics, capacity.tick_ms / 1000, self._lag),
+            capacity.seats,
         )
         self._metrics.sessions_limit.set(self._calls.seats)
         self._metrics.build.labels(build_version(), self._facts.model, self._facts.runtime).set(1)
@@ -60,6 +61,7 @@ class Server:
             video_kbps=self._settings.video_kbps,
             loopback=is_loopback(self._settings.host),
             observe=self._metrics.observe_stage,
+            lag=self._lag,
         )
         app = web.Application(
             middlewares=[middleware(Guard(self._settings))],
@@ -138,7 +140,10 @@ class Server:
         await self._calls.close()
 
     async def _housekeeping(self, app: web.Application) -> AsyncIterator[None]:
-        jobs = [asyncio.create_task(job) for job in (self._measure_lag(), self._trim_memory())]
+        jobs = [
+            asyncio.create_task(job)
+            for job in (self._lag.watch(), self._tell_lag(), self._trim_memory())
+        ]
         yield
         for job in jobs:
             job.cancel()
@@ -149,16 +154,10 @@ class Server:
             await asyncio.sleep(TRIM_EVERY_S)
             await asyncio.to_thread(give_back)
 
-    async def _measure_lag(self) -> None:
-        worst, told_at = 0.0, time.monotonic()
+    async def _tell_lag(self) -> None:
         while True:
-            before = time.monotonic()
-            await asyncio.sleep(LAG_PROBE_S)
-            now = time.monotonic()
-            worst = max(worst, now - before - LAG_PROBE_S)
-            if now - told_at >= 1:
-                self._metrics.loop_lag.set(worst)
-                worst, told_at = 0.0, now
+            await asyncio.sleep(1)
+            self._metrics.loop_lag.set(self._lag.worst_s())
 
 
 async def _set_caching(request: web.Request, response: web.StreamResponse) -> None:

@@ -21,7 +21,7 @@ from engine.costs import CallCosts
 from engine.errors import EngineError
 
 from .control import Controls
-from .encoders import PinnedVp8Encoder
+from .encoders import SteadyVp8Encoder
 from .ladder import Effort
 from .mediaclock import FPS, Slot
 from .settings import Batching
@@ -105,7 +105,7 @@ async def measure_capacity(engine: Engine, asked: int = 0, batching: Batching = 
 
 async def measure_cost(engine: Engine) -> CallCost:
     """Runs the demo clip through a stream of its own and through the codec."""
-    encoder, decoder = PinnedVp8Encoder(KBPS), get_decoder(VP8)
+    encoder, decoder = SteadyVp8Encoder(KBPS), get_decoder(VP8)
     worker = EngineWorker(engine, Controls())
     effort = Effort(engine.facts.slots)
     engine_s = codec_s = 0.0

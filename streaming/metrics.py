@@ -44,6 +44,12 @@ class Metrics:
         )
         self._steps: Tally[int] = Tally()
         self.packets_lost = self._counter("rtp_packets_lost", "RTP packets lost on the way in")
+        self.video_bytes = self._counter(
+            "video_bytes", "Payload of RTP packets of pictures", "direction"
+        )
+        self.video_limit = self._gauge(
+            "video_limit_bits_per_second", "What a narrow line bears; 0: it has room", "direction"
+        )
         self.build = self._gauge("build_info", "Always 1", "version", "model", "runtime")
 
     def render(self) -> bytes:

@@ -19,6 +19,7 @@ from .colour import Colour
 from .control import Controls
 from .inlets import pump_camera, pump_sound
 from .ladder import Ladder, Step
+from .looplag import LoopLag
 from .mediaclock import FPS, MediaClock, Slot
 from .metrics import Metrics
 from .pacer import Kind, Pacer
@@ -41,12 +42,13 @@ FACE_VERDICTS = 5  # pictures in a row that must agree before a change is told
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What every call shares. tick_s: measured duration of one warm tick."""
+    """What every call shares. tick_s: measured duration of a warm tick; lag: the event loop's."""
 
     settings: Settings
     engine: Engine
     metrics: Metrics
     tick_s: float
+    lag: LoopLag
 
 
 class Pipeline:
@@ -217,8 +219,10 @@ class Pipeline:
                 self._face_told = found
                 self._on_face(found)
 
-    def stats(self) -> str:
-        """The `stats` message; counts the time since the last call. Once a second."""
+    def stats(self, line: dict[str, int | None]) -> str:
+        """The `stats` message; counts the time since the last call. Once a second. line: what the
+        network tells, as it is to stand in the message.
+        """
         depth = {
             "sound_ms": round(1000 * self._pacer.waiting_sound_s),
             "pictures": self._pacer.waiting_pictures,
@@ -241,6 +245,7 @@ class Pipeline:
             stale=self._report.total("stale"),
             dropped=self._report.total("dropped"),
             rebased=self._playout.rebased,
+            **line,
         )
 
     def _look_ahead_ms(self) -> int:

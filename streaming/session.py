@@ -18,10 +18,12 @@ from . import control, rtc_compat
 from .colour import Colour
 from .control import BadControl, Controls
 from .in_place import decode_in_place, encode_in_place
+from .line import Line, follow_line
 from .logs import session_id
 from .pipeline import Pipeline, Shared
 from .problems import BadOffer, UnservableOffer
 from .sdp import strip_mdns, tune_answer
+from .sendrate import SendRate
 from .settings import Codec
 from .sound import RATE_HZ
 from .tracks import VIDEO_CLOCK_HZ
@@ -58,6 +60,8 @@ class Session:
         self._made_at = self._now()
         self._pc = RTCPeerConnection(rtc_compat.configuration(shared.settings.ice_servers))
         self._colour = Colour()
+        self._lag = shared.lag
+        self._line: Line | None = None
         self._media = Pipeline(shared, controls, self._on_face, person)
         self._remote: dict[str, MediaStreamTrack] = {}
         self._channel: RTCDataChannel | None = None
@@ -87,12 +91,16 @@ class Session:
         sender = pc.addTrack(sound)
         encode_in_place(sender)
         rtc_compat.stamp_reports(sender, RATE_HZ, self._media.unix_at)
-        rtc_compat.stamp_reports(pc.addTrack(picture), VIDEO_CLOCK_HZ, self._media.unix_at)
+        sender = pc.addTrack(picture)
+        rate = SendRate(1000 * self._settings.video_kbps, lambda: 1000 * self._lag.worst_s())
+        rtc_compat.stamp_reports(sender, VIDEO_CLOCK_HZ, self._media.unix_at)
+        follow_line(sender, rate)
         for transceiver in pc.getTransceivers():
             if transceiver.kind == "audio":
                 decode_in_place(transceiver.receiver)
             else:
                 self._colour.follow(transceiver.receiver)
+                self._line = Line(transceiver.receiver, rate, self._metrics)
         await pc.setLocalDescription(await pc.createAnswer())
         return tune_answer(pc.localDescription.sdp, self._settings.video_kbps)
 
@@ -136,6 +144,8 @@ class Session:
         ):
             await asyncio.sleep(FAREWELL_S)
         self._media.close()
+        if self._line is not None:
+            self._line.close()
         try:
             async with asyncio.timeout(CLOSE_LIMIT_S):
                 await self._pc.close()
@@ -160,7 +170,7 @@ class Session:
                 self.end("stalled")
             self._watch_camera()
             await self._count_losses()
-            self._tell(self._media.stats())
+            self._tell(self._media.stats(self._line.tell() if self._line else {}))
 
     async def _count_losses(self) -> None:
         lost = 0

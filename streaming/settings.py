@@ -62,7 +62,9 @@ class Settings(BaseSettings):
     speech_gate: bool = Field(True, description="close the mouth where there is no speech")
 
     ice_servers: list[IceServer] = Field([], description="STUN and TURN servers for both sides")
-    video_kbps: int = Field(2000, ge=200, le=20000, description="bit rate of the returned picture")
+    video_kbps: int = Field(
+        2000, ge=200, le=20000, description="full bit rate of the returned picture"
+    )
     max_sessions: int = Field(0, ge=0, le=1000, description="calls at a time; 0: by measured speed")
     batching: Batching = Field("auto", description="share model calls; auto: where it is faster")
     max_sdp_bytes: int = Field(65536, ge=2048, le=1 << 20, description="largest accepted offer")

@@ -10,7 +10,7 @@ const STAGES = {
 const LADDER = ["full", "short look-ahead", "every second", "hold", "pass-through"];
 const FACTS = {
   face: "Face", speech: "Voice", offset: "A/V offset", ahead: "Look-ahead", repeats: "Repeated",
-  passed: "Passed through", quality: "Quality", queue: "Queued", link: "Link", model: "Model", runtime: "Runtime",
+  passed: "Passed through", quality: "Quality", queue: "Queued", link: "Link", line: "Line", model: "Model", runtime: "Runtime",
 };
 
 const byId = (id) => document.getElementById(id);
@@ -116,8 +116,17 @@ export class Panel {
     this.#put("offset", signed(server.av_offset_ms ?? browser.avOffsetMs));
     this.#put("repeats", number(server.repeated));
     this.#put("passed", number(server.passed_through));
+    this.#line(server);
     if (queues) this.#put("queue", this.#queues(queues));
     if (browser.codec) this.#put("link", `${browser.codec} ↑${number(browser.kbpsOut)} ↓${number(browser.kbpsIn)} kbit/s`);
+  }
+
+  // What the server knows of either way; null where the line has room for the full rate.
+  #line({ line_in_kbps: up, line_out_kbps: down }) {
+    if (up === undefined) return;
+    const ways = [[up, "↑"], [down, "↓"]].filter(([kbps]) => kbps !== null);
+    const limits = ways.map(([kbps, way]) => `${way}${number(kbps)}`).join(" ");
+    this.#put("line", limits ? `narrow: ${limits} kbit/s` : "has room", limits ? "bad" : "good");
   }
 
   #queues(queues) {

@@ -29,7 +29,7 @@ def short_material(pictures: int = 12) -> Material:
 
 
 def short_recording() -> Recording:
-    return record(short_material(), 800, sound_s=3.0)
+    return record(short_material(), 800, sound_s=3.0, raw=True)
 
 
 @asynccontextmanager

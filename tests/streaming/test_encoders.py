@@ -11,7 +11,8 @@ import pytest
 from aiortc.mediastreams import VIDEO_TIME_BASE
 
 from engine import LipSyncEngine, SyncedFrame
-from streaming.encoders import FPS, FastH264Encoder, PinnedVp8Encoder
+from streaming import encoders
+from streaming.encoders import FPS, FastH264Encoder, SteadyVp8Encoder
 from streaming.settings import Settings
 
 DEMO = Path(__file__).parents[2] / "web_client" / "demo"
@@ -46,7 +47,7 @@ def synced() -> list[tuple[np.ndarray, SyncedFrame]]:
 
 
 def vp8_frames(frames: list[av.VideoFrame], kbps: int) -> Iterator[av.VideoFrame]:
-    encoder = PinnedVp8Encoder(kbps)
+    encoder = SteadyVp8Encoder(kbps)
     decoder = av.CodecContext.create("vp8", "r")
     for k, frame in enumerate(frames):
         payloads, _ = encoder.encode(frame, force_keyframe=k == 0)
@@ -84,3 +85,19 @@ def test_outside_the_mask_the_source_survives_the_codec(
     psnr = 10 * np.log10(255**2 / np.mean(errors))
     print(f"{coded.__name__}: {psnr:.1f} dB")
     assert psnr >= LEAST_DB, f"{psnr:.1f} dB"
+
+
+def test_keyframe_of_a_low_rate_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    for reopened_above in (encoders.REOPENED_ABOVE, 1000):
+        monkeypatch.setattr(encoders, "REOPENED_ABOVE", reopened_above)
+        encoder, coded = SteadyVp8Encoder(Settings().video_kbps), []
+        for k, rgb in enumerate(demo_frames()):
+            picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            picture.pts, picture.time_base = k * 90_000 // FPS, VIDEO_TIME_BASE
+            if k == 25:
+                encoder.target_bitrate = 200_000
+            payloads, _ = encoder.encode(picture, force_keyframe=k == 30)
+            coded.append(sum(map(len, payloads)))
+        sizes.append(sum(coded[30:36]))  # with those after it, which mend what it left coarse
+    assert sizes[0] < 0.8 * sizes[1]

@@ -14,13 +14,16 @@ from av import AudioFrame
 
 from streaming import rtc_compat
 from streaming.in_place import decode_in_place, encode_in_place
+from streaming.looplag import LoopLag
 
 OPUS = next(c for c in get_capabilities("audio").codecs if c.name == "opus")
 
 
 @pytest.fixture(autouse=True)
 def cured() -> None:
-    rtc_compat.apply(video_kbps=1000, loopback=True, observe=lambda stage, seconds: None)
+    rtc_compat.apply(
+        video_kbps=1000, loopback=True, observe=lambda stage, seconds: None, lag=LoopLag()
+    )
 
 
 def packets(count: int) -> list[bytes]:

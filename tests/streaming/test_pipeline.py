@@ -14,6 +14,7 @@ from aiortc import MediaStreamTrack
 from streaming.colour import Colour
 from streaming.control import Controls
 from streaming.ladder import Effort, Step
+from streaming.looplag import LoopLag
 from streaming.mediaclock import Slot
 from streaming.metrics import Metrics
 from streaming.pacer import Kind
@@ -104,7 +105,7 @@ class Film:
     ) -> Pipeline:
         rng = np.random.default_rng(7)
         now = asyncio.get_running_loop().time
-        shared = Shared(Settings(), DoubleEngine(), Metrics(), 0.022)
+        shared = Shared(Settings(), DoubleEngine(), Metrics(), 0.022, LoopLag())
         media = Pipeline(shared, Controls(), lambda found: None)
         media._worker.close()
         media._worker = TimedWorker(tick_s)

@@ -22,15 +22,18 @@ from aiortc.rtcicetransport import RTCIceGatherer
 from aiortc.rtp import RtcpSrPacket
 
 from streaming import rtc_compat
-from streaming.encoders import FastH264Encoder, PinnedVp8Encoder
+from streaming.encoders import FastH264Encoder, SteadyVp8Encoder
 from streaming.jitter import make_buffer
+from streaming.looplag import LoopLag
 
 from .test_jitter import rtp
 
 
 @pytest.fixture(autouse=True)
 def cured() -> None:
-    rtc_compat.apply(video_kbps=1000, loopback=True, observe=lambda stage, seconds: None)
+    rtc_compat.apply(
+        video_kbps=1000, loopback=True, observe=lambda stage, seconds: None, lag=LoopLag()
+    )
 
 
 def picture(index: int, size: tuple[int, int] = (320, 240), noise: int = 60) -> av.VideoFrame:
@@ -107,7 +110,7 @@ def test_upstream_still_asks_a_public_server_by_default() -> None:
 
 
 def test_vp8_keeps_its_encoder_when_the_estimate_moves() -> None:
-    encoder, upstream = PinnedVp8Encoder(1000), aiortc.codecs.vpx.Vp8Encoder()
+    encoder, upstream = SteadyVp8Encoder(1000), aiortc.codecs.vpx.Vp8Encoder()
     keys = {"ours": 0, "upstream": 0}
     for index in range(10):
         estimate = 300_000 + 100_000 * index
@@ -119,19 +122,64 @@ def test_vp8_keeps_its_encoder_when_the_estimate_moves() -> None:
 
 
 def test_keyframe_on_request() -> None:
-    encoder = PinnedVp8Encoder(1000)
+    encoder = SteadyVp8Encoder(1000)
     keys = [is_vp8_keyframe(encoder.encode(picture(n), n == 5)[0]) for n in range(8)]
     assert keys == [n in (0, 5) for n in range(8)]
 
 
-@pytest.mark.parametrize("encoder", [PinnedVp8Encoder(800), FastH264Encoder(800)])
-def test_rate_is_kept(encoder: PinnedVp8Encoder | FastH264Encoder) -> None:
+@pytest.mark.parametrize("encoder", [SteadyVp8Encoder(800), FastH264Encoder(800)])
+def test_rate_is_kept(encoder: SteadyVp8Encoder | FastH264Encoder) -> None:
     sizes = [sum(map(len, encoder.encode(picture(n))[0])) for n in range(75)]
     assert 8 * sum(sizes[25:]) / 2 == pytest.approx(800_000, rel=0.3)
 
 
+@pytest.mark.parametrize("make", [SteadyVp8Encoder, FastH264Encoder])
+def test_rate_follows_without_a_keyframe(make: type[SteadyVp8Encoder | FastH264Encoder]) -> None:
+    encoder = make(1000)
+    for n in range(25):
+        encoder.encode(picture(n))
+    encoder.target_bitrate = 250_000
+    later = [encoder.encode(picture(n)) for n in range(25, 125)]
+    if make is SteadyVp8Encoder:
+        assert not any(is_vp8_keyframe(payloads) for payloads, _ in later)
+    assert [timestamp for _, timestamp in later] == [3600 * n for n in range(25, 125)]
+    sizes = [sum(map(len, payloads)) for payloads, _ in later[25:]]
+    assert 8 * sum(sizes) / 3 == pytest.approx(250_000, rel=0.3)
+    encoder.target_bitrate = 5_000_000
+    assert encoder.target_bitrate == 1_000_000
+    encoder.target_bitrate = 0
+    assert encoder.target_bitrate == 100_000
+
+
+def test_pause_is_not_made_up_for_by_a_large_picture() -> None:
+    sizes = []
+    for pause in (0, 75):
+        encoder = SteadyVp8Encoder(400)
+        for n in range(50):
+            encoder.encode(picture(n))
+        sizes.append(sum(map(len, encoder.encode(picture(50 + pause))[0])))
+    assert sizes[1] < 1.5 * sizes[0]
+
+
+def test_picture_gets_smaller_only_where_the_rate_is_not_enough() -> None:
+    encoder, large = SteadyVp8Encoder(1000), (640, 480)
+    decoder = av.CodecContext.create("vp8", "r")
+
+    def width(kbps: int, pictures: int) -> int:
+        encoder.target_bitrate = 1000 * kbps
+        for _ in range(pictures):
+            payloads, _ = encoder.encode(picture(0, large))
+            # A descriptor of four bytes stands before each payload.
+            frames = decoder.decode(av.Packet(b"".join(p[4:] for p in payloads)))
+        return frames[0].width
+
+    assert [width(1000, 1), width(160, 60), width(130, 30)] == [640, 640, 640]
+    assert [width(130, 30), width(160, 60), width(100, 60)] == [480, 480, 480]
+    assert [width(300, 1), width(1000, 1)] == [640, 640]
+
+
 def test_encoders_follow_a_change_of_size() -> None:
-    for encoder in (PinnedVp8Encoder(800), FastH264Encoder(800)):
+    for encoder in (SteadyVp8Encoder(800), FastH264Encoder(800)):
         encoder.encode(picture(0))
         payloads, timestamp = encoder.encode(picture(1, (640, 480)))
         assert payloads and timestamp == 3600
