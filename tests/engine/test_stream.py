@@ -93,6 +93,17 @@ def test_the_voice_moves_the_mouth_and_the_same_voice_moves_it_the_same(
     assert still < moving / 3
 
 
+def test_a_still_picture_in_silence_does_not_shimmer(
+    engine: LipSyncEngine, face: np.ndarray
+) -> None:
+    assert engine.facts.runtime.endswith(":int8")
+    frames = run(engine.open_stream(), face, np.zeros(90 * SAMPLES_PER_FRAME, np.int16), 90)
+    shown = np.stack(frames[70:88]).astype(np.int16)
+    drawn = (shown[-1] != face).any(-1)
+    assert drawn.sum() > 200
+    assert np.abs(np.diff(shown, axis=0))[:, drawn].mean() < 0.05
+
+
 def test_chunks_of_sound_do_not_matter(engine: LipSyncEngine, face: np.ndarray) -> None:
     pcm = voice(6)
     whole, split = engine.open_stream(), engine.open_stream()
