@@ -131,7 +131,7 @@ class LipSyncEngine:
         seed: draws eps. person: whose own denoiser it runs on, loaded once for all their streams.
 
         Raises:
-            PersonError: the person was made for other weights.
+            PersonError: the person was made for other weights, or not for this runtime.
         """
         denoiser = self._personal.get(person) if person is not None else None
         stream = LipSyncStream(self, strength, face_box, seed, denoiser)
@@ -153,7 +153,7 @@ class LipSyncEngine:
             self._streams.discard(stream)
 
     def fits(self, person: Person) -> bool:
-        """Whether the person was made for these weights."""
+        """Whether the person was made for these weights and this runtime."""
         return self._personal.fits(person)
 
     def encode(self, crop: NDArray[np.uint8]) -> Array:
@@ -206,19 +206,20 @@ class LipSyncEngine:
             for first in range(0, len(members), MOST):
                 some = members[first : first + MOST]
                 if self._device is not None and isinstance(windows[some[0]].z, Latents):
-                    x0.update(
-                        zip(some, self._denoise_there([windows[k] for k in some]), strict=True)
-                    )
+                    found = self._denoise_there([windows[k] for k in some], denoiser)
+                    x0.update(zip(some, found, strict=True))
                     continue
                 with self._rows.stacked([windows[k] for k in some]) as inputs:
                     if denoiser is None:
-                        found = self._runtime.run("denoiser", inputs)[0]
+                        (rows,) = self._runtime.run("denoiser", inputs)
                     else:
-                        found = denoiser.run(inputs)
-                x0.update(zip(some, found, strict=True))
+                        (rows,) = denoiser.session.run(inputs)
+                x0.update(zip(some, rows, strict=True))
         return [x0[k] for k in range(len(windows))]
 
-    def _denoise_there(self, windows: Sequence[WindowInput]) -> list[Array]:
+    def _denoise_there(
+        self, windows: Sequence[WindowInput], denoiser: PersonalDenoiser | None
+    ) -> list[Array]:
         """x0 of windows whose latents are on the device."""
         assert self._device is not None
         others = {
@@ -228,7 +229,8 @@ class LipSyncEngine:
             "mouth": np.array([w.mouth for w in windows], np.float32),
         }
         x, z = [cast(Any, w.x) for w in windows], [cast(Any, w.z) for w in windows]
-        return cast(list[Array], self._device.denoise(x, z, others))
+        own = denoiser.session if denoiser is not None else None
+        return cast(list[Array], self._device.denoise(x, z, others, own))
 
     def refine(self, window: WindowInput) -> Array:
         """x0 (L, 16, h, w) of one stream's window: in a call shared with other threads' windows

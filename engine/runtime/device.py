@@ -146,13 +146,17 @@ class Device:
 
 
 class CapturedGraph:
-    """Made by `Device.capture`; lives as long as the process."""
+    """Made by `Device.capture`; lives until `free`."""
 
     def __init__(self, call: Callable[..., None], executable: ctypes.c_void_p) -> None:
         self._call, self._executable = call, executable
 
     def launch(self, stream: Any) -> None:
         self._call("cuGraphLaunch", self._executable, _handle(stream))
+
+    def free(self) -> None:
+        """No launch may run or follow."""
+        self._call("cuGraphExecDestroy", self._executable)
 
 
 def _handle(stream: Any) -> ctypes.c_void_p:

@@ -73,6 +73,11 @@ class LatentPool:
             self._last_use[row.index][stream.handle] = event
         return event
 
+    def forget(self, stream: Any) -> None:
+        """A stream that ends; nothing is queued on it any more. With the device current."""
+        for users in self._last_use:
+            users.pop(stream.handle, None)
+
     def put(self, value: Array) -> Latent:
         """A latent from the host."""
         latent = self.take()[0]
