@@ -317,6 +317,11 @@ class LatentsOnDevice:
             self.pool.used(rows, graph.stream)
         return estimates
 
+    def wait(self, given: Sequence[Latents]) -> None:
+        """Until they are there."""
+        with self._device.current():
+            self.pool.synchronize(latent.row for latents in given for latent in latents)
+
     def run(self, name: str, inputs: Mapping[str, Latent]) -> list[Tensor]:
         """Decoder or motion net of one latent, or of the same part of two."""
         graph = self._graphs[name]

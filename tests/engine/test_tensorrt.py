@@ -8,7 +8,7 @@ import ctypes
 import gc
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -24,7 +24,9 @@ from engine import (
     PersonError,
     SyncedFrame,
     WeightsError,
+    WindowInput,
 )
+from engine.costs import CallCosts
 from engine.engine import WEIGHTS
 from engine.personal import TENSORRT, base_of
 from engine.runtime import tensorrt
@@ -41,7 +43,7 @@ from export.precision import with_cached_noise  # noqa: E402
 from export.tensorrt import profiles  # noqa: E402
 
 HERE = Path(__file__).parent
-BATCH = 3
+BATCH = 4
 TOKENS = (5, 192)
 
 
@@ -209,6 +211,33 @@ def test_a_window_changes_its_size_and_frames_come_between(
             out += stream.push_frame(rgb)
         results.append(out + stream.flush())
     same(*results)
+
+
+def test_calls_are_measured_where_latents_stay_until_they_are_done(
+    engine: LipSyncEngine, runtime: TensorRtRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = runtime._graphs["denoiser"]._network
+    assert isinstance(network, OrtNetwork)
+    monkeypatch.setattr(network, "ran", 0)
+    sizes: list[int] = []
+
+    def denoise(windows: list[WindowInput]) -> list[np.ndarray]:
+        assert all(isinstance(w.z, Latents) for w in windows)
+        sizes.append(len(windows))
+        return LipSyncEngine.denoise(engine, windows)
+
+    def measure(call: Callable[[list[WindowInput]], object], window: WindowInput) -> CallCosts:
+        for size in (1, 4):
+            before = network.ran
+            call([window] * size)
+            assert network.ran == before + 1
+        return CallCosts((1, 2, 3, 4), (1, 2, 3, 4))
+
+    monkeypatch.setattr(engine, "denoise", denoise)
+    monkeypatch.setattr("engine.engine.measure_costs", measure)
+    engine.measure_calls()
+    assert sizes == [1, 4]
+    assert engine.measure_tick_ms(2) > 0
 
 
 def test_rows_are_given_back_when_a_stream_closes(

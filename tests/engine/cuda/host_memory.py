@@ -76,7 +76,7 @@ class OrtNetwork:
         )
         self.inputs = [i.name for i in self.session.get_inputs()]
         self.outputs = [o.name for o in self.session.get_outputs()]
-        self.enqueued = 0
+        self.enqueued = self.ran = 0
 
     def context(self, shapes: Mapping[str, Shape]) -> OrtContext:
         return OrtContext(self, dict(shapes))
@@ -101,6 +101,7 @@ class OrtContext:
         def call(_: object) -> None:
             feed = {n: at(addresses[n], s) for n, s in self._shapes.items()}
             found = self._network.session.run(self._network.outputs, feed)
+            self._network.ran += 1
             for name, value in zip(self._network.outputs, found, strict=True):
                 at(addresses[name], value.shape)[...] = value
 
