@@ -44,8 +44,10 @@ class Device:
     def __init__(self) -> None:
         if reason := hindrance():
             raise RuntimeUnavailableError(f"no CUDA device: {reason}")
-        import pycuda.driver as cuda
-
+        try:
+            import pycuda.driver as cuda
+        except ImportError as error:
+            raise RuntimeUnavailableError(f"pycuda does not import: {error}") from error
         self._cuda = cuda
         self._driver = ctypes.CDLL(DRIVER)
         try:

@@ -46,7 +46,13 @@ def hindrance(variant: str = "") -> str:
     """Why it cannot run here; empty if it can."""
     if find_spec("tensorrt") is None:
         return "not installed: pip install -e '.[gpu]'"
-    return cuda.hindrance()
+    if reason := cuda.hindrance():
+        return reason
+    try:
+        importlib.import_module("tensorrt")
+    except (ImportError, OSError) as error:
+        return f"tensorrt does not import: {error}"
+    return ""
 
 
 class Context(Protocol):
