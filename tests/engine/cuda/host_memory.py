@@ -71,12 +71,13 @@ class OrtNetwork:
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         self.driver = driver
+        self.ran = 0
         self.session = onnxruntime.InferenceSession(
             onnx, options, providers=["CPUExecutionProvider"]
         )
         self.inputs = [i.name for i in self.session.get_inputs()]
         self.outputs = [o.name for o in self.session.get_outputs()]
-        self.enqueued = self.ran = 0
+        self.enqueued = 0
 
     def context(self, shapes: Mapping[str, Shape]) -> OrtContext:
         return OrtContext(self, dict(shapes))
