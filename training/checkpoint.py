@@ -14,6 +14,12 @@ from typing import Any
 import torch
 from torch import nn
 
+# What the unpickler comes upon in a file of another kind.
+_NO_CHECKPOINT = (
+    *(RuntimeError, EOFError, LookupError, TypeError, ValueError),
+    pickle.UnpicklingError,
+)
+
 
 class CheckpointError(OSError):
     """A checkpoint that is not there, or a file that is none; its text is one line."""
@@ -49,7 +55,7 @@ def load(path: Path) -> Checkpoint:
         return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror}") from error
-    except (RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as error:
+    except _NO_CHECKPOINT as error:
         raise CheckpointError(f"{path} is no checkpoint of a training stage") from error
 
 

@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--autoencoder", type=Path, required=True)
-    parser.add_argument("--preset", default="tiny", help="tiny, base, or a .toml file")
+    parser.add_argument("--preset", default="tiny", help="tiny, small, base, or a .toml file")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
@@ -87,10 +87,11 @@ def main(argv: list[str] | None = None) -> int:
     except (PresetError, MisfitError, OSError) as error:
         refuse(parser, error)
     model = model.to(memory_format=torch.channels_last).eval()
+    every = [p for p in crop_shards(args.data) if ".part" not in p.name]
+    if not every:
+        refuse(parser, f"no crops in {args.data}: grid, portraits, rendered and drawn make them")
     for kind in args.kinds:
-        shards = [
-            p for p in crop_shards(args.data) if p.parent.name == kind and ".part" not in p.name
-        ]
+        shards = [p for p in every if p.parent.name == kind]
         refuse_held_out(
             [Path(p.stem.rsplit("_", 1)[0]) if kind == "portraits" else p for p in shards]
         )

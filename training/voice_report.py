@@ -1,7 +1,7 @@
 """The audio encoder judged on voices it never heard: what lips it hears in synthetic sentences of
 five languages, in real recordings with phone times, and in other people's filmed sentences.
 
-python -m training.voice_report --data RUNS --audio RUNS/sound.pt
+python -m training.voice_report --data RUNS --audio RUNS/sound.pt --labels LABELS/clips
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def test_what_cannot_be_mixed_ends_in_one_line(
     assert not (tmp_path / "mixed.pt").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"no weights at all\n", None])
+@pytest.mark.parametrize("content", [b"", b"hi\n", b"no weights at all\n", None])
 def test_a_file_that_is_no_checkpoint_is_named(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "some.pt"
     if content is not None:
