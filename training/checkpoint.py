@@ -5,6 +5,7 @@ warms it up anew.
 from __future__ import annotations
 
 import argparse
+import io
 import pickle
 from copy import deepcopy
 from dataclasses import asdict, dataclass, is_dataclass, replace
@@ -22,7 +23,7 @@ _NO_CHECKPOINT = (
 
 
 class CheckpointError(OSError):
-    """A checkpoint that is not there, or a file that is none; its text is one line."""
+    """A checkpoint that cannot be read or written, or a file that is none; one line says which."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,11 @@ class Checkpoint:
 
 
 def save(path: Path, model: nn.Module, step: int, **facts: Any) -> None:
-    """Write atomically: a run that is killed leaves the checkpoint before."""
+    """Write atomically: a run that is killed, or finds no space, leaves the checkpoint before.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     config: Any = getattr(model, "config", None)
     told = asdict(config) if is_dataclass(config) and not isinstance(config, type) else None
@@ -44,9 +49,14 @@ def save(path: Path, model: nn.Module, step: int, **facts: Any) -> None:
 
 
 def _write(path: Path, stored: Checkpoint) -> None:
-    partial = path.with_suffix(".part")
-    torch.save(vars(stored), partial)
-    partial.rename(path)
+    content, partial = io.BytesIO(), path.with_suffix(".part")
+    torch.save(vars(stored), content)  # to a file it would tell of a full disk in riddles
+    try:
+        partial.write_bytes(content.getbuffer())
+        partial.rename(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: {error.strerror}") from error
 
 
 def load(path: Path) -> Checkpoint:

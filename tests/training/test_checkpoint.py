@@ -1,5 +1,7 @@
 """Checkpoints mixed by weight, and files that are none."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,18 @@ def test_a_file_that_is_no_checkpoint_is_named(content: bytes | None, tmp_path: 
     with pytest.raises(checkpoint.CheckpointError, match=r"some\.pt") as caught:
         checkpoint.load(path)
     assert "\n" not in str(caught.value)
+
+
+def test_no_space_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path / "run.pt", 1.0, 1)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(checkpoint.CheckpointError, match="No space left"):
+        saved(path, 2.0, 2)
+    assert checkpoint.load(path).step == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["run.pt"]
