@@ -92,9 +92,7 @@ def main(argv: list[str] | None = None) -> int:
         refuse(parser, f"no crops in {args.data}: grid, portraits, rendered and drawn make them")
     for kind in args.kinds:
         shards = [p for p in every if p.parent.name == kind]
-        refuse_held_out(
-            [Path(p.stem.rsplit("_", 1)[0]) if kind == "portraits" else p for p in shards]
-        )
+        refuse_held_out(shards)
         latents, clips, starts = [], [], []
         for shard in shards:
             frames = read_shard(shard)
@@ -112,6 +110,7 @@ def main(argv: list[str] | None = None) -> int:
                 starts.append([0, 0])
             else:
                 stored = np.load(shard)
+                refuse_held_out([Path(name) for name in stored["clips"].tolist()])
                 clips.append(stored["clips"].tolist())
                 starts.append(stored["starts"].tolist())
         if not latents:

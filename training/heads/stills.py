@@ -17,7 +17,7 @@ from training.heads.head import Framing, Head, Picture
 from training.heads.light import Camera, Light
 from training.heads.motion import Motion
 from training.heads.tracks import TrackLibrary, fit_to_head
-from training.splits import HeldOutError, refuse_test_head
+from training.splits import TEST_HEADS, HeldOutError, refuse_test_head
 
 SIZE_PX = 192
 
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         "--test", action="store_true", help="heads reserved for tests: for figures only"
     )
     args = parser.parse_args(argv)
-    first = 1_000_000 + args.first_seed if args.test else args.first_seed
+    first = TEST_HEADS + args.first_seed if args.test else args.first_seed
     try:
         if not args.test:
             refuse_test_head(first + args.heads - 1)
