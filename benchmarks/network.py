@@ -13,8 +13,10 @@ from typing import Any
 
 from engine.media import FPS
 
-from .figures import Spread, spread
+from .errors import BenchError
+from .figures import Spread, new_pictures, spread
 from .material import load_material
+from .options import above_zero, count
 from .outcome import Cell, Outcome, Table, Target
 from .processes import Running, product
 from .recording import Recording, record
@@ -23,18 +25,17 @@ from .replay import RecordedCall, now_s
 from .returned import (
     FREEZE_S,
     freezes,
-    newly_shown,
     picture_ages_ms,
     pictures_in,
     skew_ms,
     steady_from_s,
 )
-from .scrape import Scrape, scrape
+from .scrape import Scrape, concealed_ms, scrape
 from .sound_path import sound_path
 
 NARROW_KBPS = (300.0, 500.0, 1000.0)
 ADAPT_S = 3.0  # after a line gets narrow; not judged with the rest
-OUTAGE_S = 1.0
+OUTAGE, OUTAGE_S = "outage", 1.0
 STEADY_FPS = 24.0
 SETTLE_S = 3.0
 FIRST_LOSS_FPS = 24.0
@@ -42,7 +43,6 @@ JUDGED_KBPS = 500.0
 NARROW_FPS = 12.0
 RECOVERY_LIMIT_S = 3.0
 SKEW_LIMIT_MS = 45.0
-CONCEALED = ("concealed", "late")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,13 @@ class Outage:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=float, default=15, help="measured in each call (15)")
+    parser.add_argument("--seconds", type=above_zero, default=15, help="measured in each call (15)")
     parser.add_argument("--seed", type=int, default=0, help="of the network's accidents (0)")
     parser.add_argument(
-        "--kbps", type=int, default=1500, help="bit rate of the pictures, both ways (1500)"
+        "--kbps", type=count, default=1500, help="bit rate of the pictures, both ways (1500)"
     )
     parser.add_argument(
-        "--lines", type=float, nargs="+", default=NARROW_KBPS, metavar="KBPS",
+        "--lines", type=above_zero, nargs="+", default=NARROW_KBPS, metavar="KBPS",
         help="rates of the narrow lines (300 500 1000)",
     )  # fmt: skip
     parser.add_argument("--only", nargs="+", metavar="ROW", help="not all conditions; 'outage' too")
@@ -96,16 +96,23 @@ def run(options: argparse.Namespace) -> Outcome:
     """Raises BenchError."""
     material = load_material(options.picture, options.voice)
     recording = record(material, options.kbps, raw=True)
-    wanted = [c for c in conditions(options.lines) if not options.only or c.name in options.only]
+    wanted = _wanted(conditions(options.lines), options.only)
     flags = ("--video-kbps", str(options.kbps))
     rows, outage = [], None
     with product(options.output / "server.log", *flags) as server:
         for condition in wanted:
             job = _measure(server, recording, condition, options.seed, options.seconds)
             rows.append(asyncio.run(job))
-        if not options.only or "outage" in options.only:
+        if not options.only or OUTAGE in options.only:
             outage = asyncio.run(_measure_outage(server, recording, options.seed, options.seconds))
     return _outcome(rows, outage, material.names, options.seed)
+
+
+def _wanted(offered: list[Condition], only: list[str] | None) -> list[Condition]:
+    names = [*(condition.name for condition in offered), OUTAGE]
+    if unknown := [name for name in only or () if name not in names]:
+        raise BenchError(f"no row '{unknown[0]}': choose among {', '.join(names)}")
+    return [condition for condition in offered if not only or condition.name in only]
 
 
 async def _measure(
@@ -158,9 +165,9 @@ def _row(
         seconds=seconds,
         fps_in=counted("frames_total", stage="in") / seconds,
         fps_out=len(pictures) / seconds,
-        fps_new=len(newly_shown(pictures)) / seconds,
+        fps_new=len(new_pictures(pictures)) / seconds,
         freezes=freezes(pictures, begin_s, end_s),
-        concealed_ms=_concealed_ms(before, after),
+        concealed_ms=concealed_ms(after) - concealed_ms(before),
         lost_sound_ms=_lost_ms(call, begin_s, end_s),
         broken_at_first_ms=broken_at_first_ms,
         kbps_in=counted("video_bytes_total", direction="in") / 125 / seconds,
@@ -175,16 +182,13 @@ async def _broken_ms(server: Running, call: RecordedCall, seconds: float) -> flo
     """Sound that was made up by the server or never came back, from now on."""
     before, begin_s = await _scrape(server), now_s()
     await asyncio.sleep(seconds)
-    return _concealed_ms(before, await _scrape(server)) + _lost_ms(call, begin_s, now_s())
-
-
-def _concealed_ms(before: Scrape, after: Scrape) -> float:
-    name = "sound_seconds_total"
-    return 1000 * sum(after.value(name, kind=k) - before.value(name, kind=k) for k in CONCEALED)
+    made_up_ms = concealed_ms(await _scrape(server)) - concealed_ms(before)
+    return made_up_ms + _lost_ms(call, begin_s, now_s())
 
 
 def _lost_ms(call: RecordedCall, begin_s: float, end_s: float) -> float:
-    return sound_path([a for a in call.audio.arrivals if begin_s <= a.at_s < end_s]).missing_ms
+    arrivals = [a for a in call.audio.arrivals if begin_s <= a.at_s < end_s]
+    return sound_path(arrivals, begin_s, end_s).missing_ms
 
 
 async def _measure_outage(
@@ -203,7 +207,7 @@ async def _measure_outage(
     finally:
         await call.close()
         relay.close()
-    shown = [p.at_s for p in newly_shown(pictures_in(call, over_s, now_s()))]
+    shown = [p.at_s for p in new_pictures(pictures_in(call, over_s, now_s()))]
     heard = [a.at_s for a in call.audio.arrivals if a.at_s >= over_s]
     return Outage(
         shown[0] - over_s if shown else None,
