@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 FOLDER = "tensorrt"  # beside the weights
 INDEX = "tensorrt.json"
-FORMAT = 1
-PRECISIONS = ("fp16", "fp32", "int8")
+FORMAT = 2
+PRECISIONS = ("fp16", "bf16", "fp32", "int8")
 Shape = tuple[int, ...]
 Profile = Mapping[str, tuple[Shape, Shape, Shape]]  # input -> least, usual and largest shape
 

@@ -26,7 +26,7 @@ from engine.runtime.plans import (  # noqa: E402
     Prepared,
     build_plan,
 )
-from engine.runtime.protocol import GRAPHS, REFERENCE, Manifest, Tensor  # noqa: E402
+from engine.runtime.protocol import GRAPHS, REFERENCE, Input, Manifest, Tensor  # noqa: E402
 from export import cli  # noqa: E402
 from export.precision import to_half  # noqa: E402
 from export.tensorrt import (  # noqa: E402
@@ -52,14 +52,17 @@ def written(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Wri
     return write(manifest, tmp_path_factory.mktemp("tensorrt"))
 
 
-def any_inputs(graph: str, batch: int, slots: int) -> dict[str, Tensor]:
+def any_inputs(graph: str, batch: int, slots: int) -> dict[str, Input]:
     rng = np.random.default_rng(batch + 10 * slots)
 
     def normal(*shape: int) -> Tensor:
         return rng.standard_normal(shape).astype(np.float32)
 
+    def picture(side: int) -> Input:
+        return rng.integers(0, 256, (batch, side, side, 3), np.uint8)
+
     return {
-        "encoder": lambda: {"crop": normal(batch, 3, 192, 192).clip(-1, 1)},
+        "encoder": lambda: {"crop": picture(192)},
         "audio": lambda: {
             "mel": normal(batch * slots, 80, 32),
             "heard": np.ones((batch * slots, 32), np.float32),
@@ -74,7 +77,7 @@ def any_inputs(graph: str, batch: int, slots: int) -> dict[str, Tensor]:
         },
         "decoder": lambda: {"z": normal(batch, 16, 13, 14)},
         "motion": lambda: {"z": normal(batch, 16, 13, 14), "source": normal(batch, 16, 13, 14)},
-        "landmarks": lambda: {"patch": normal(batch, 3, 96, 96)},
+        "landmarks": lambda: {"patch": picture(96)},
     }[graph]()
 
 
