@@ -169,7 +169,7 @@ class LipSyncEngine:
     def move(self, latent: Array, source: Array) -> Moves:
         """Edited and source latent (16, h, w), or the same part of both -> fields (4h, 4w)."""
         motion, kept, covered = self._run("motion", {"z": latent, "source": source})
-        return Moves(motion[0], kept[0, ..., 0], covered[0, ..., 0])
+        return Moves(motion[0], kept[0, 0], covered[0, 0])
 
     def _run(self, graph: str, latents: Mapping[str, Array]) -> list[Array]:
         """A graph of one latent, or of two, wherever they lie."""

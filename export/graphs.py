@@ -52,14 +52,15 @@ class ToPixels(nn.Module):
 
 
 class Moving(nn.Module):
-    """The motion net, its fields (N, 4h, 4w, 2 or 1)."""
+    """The motion net, its motion (N, 4h, 4w, 2); kept and covered (N, 1, 4h, 4w)."""
 
     def __init__(self, net: MotionNet) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, z: Tensor, source: Tensor) -> tuple[Tensor, ...]:
-        return tuple(field.permute(0, 2, 3, 1) for field in self.net(z, source))
+    def forward(self, z: Tensor, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        motion, kept, covered = self.net(z, source)
+        return motion.permute(0, 2, 3, 1), kept, covered
 
 
 class Hearing(nn.Module):

@@ -134,9 +134,8 @@ class PictureBuilder(Builder):
 
 @torch.no_grad()
 def on_pixels(conv: nn.Conv2d, fold: int) -> nn.Conv2d:
-    """PixelUnshuffle(fold) and a 3 x 3 convolution as one on `fold` neighbours of a row of pixels,
-    as they lie in memory: (N, 3, S, S) -> (N, 3 fold, S, S / fold), channels in the order (column,
-    colour).
+    """PixelUnshuffle(fold) and a 3 x 3 convolution as one on pixels as they lie in memory: `fold`
+    neighbours of a row are the channels, (N, 3 fold, S, S / fold) in the order (column, colour).
     """
     reach, weight = 3 * fold, conv.weight.reshape(-1, 3, fold, fold, 3, 3)
     weight = weight.permute(0, 3, 1, 4, 2, 5)  # (O, column, colour, i, row, j)
@@ -168,37 +167,26 @@ def write_encoder(encoder: Encoder, path: Path, crops: Tensor) -> None:
     b.save(path, {"crop": ("batch", side, side, 3)}, {"z": z}, pixels=("crop",))
 
 
-def _upward(
-    b: PictureBuilder,
-    layers: nn.Sequential,
-    x: str,
-    weight: Tensor,
-    seen: Tensor,
-    last_weight: Tensor,
-    last_bias: Tensor,
-) -> str:
-    """From latents, the float32 value `x` with `seen` in it, to pixels (N, rows, columns, C):
+def _upward(b: PictureBuilder, layers: nn.Sequential, x: str, weight: Tensor, seen: Tensor) -> str:
+    """From latents, the float32 value `x` with `seen` in it, to what the last convolution takes:
     decoder and motion net have the same shape. `weight`: of the first convolution.
     """
-    first, factor = layers[0], layers[-1].upscale_factor
+    first = layers[0]
     features = b.op("Relu", b.float_conv(x, weight, first.bias))
     quantised = b.quantise(features, F.relu(F.conv2d(seen, weight, first.bias, padding=1)))
-    inner = b.layers(quantised, layers, 2, len(layers) - 2)
-    count = len(last_bias) // factor**2
-    order = torch.arange(len(last_bias)).reshape(count, -1).T.flatten()
-    folded = b.float_conv(b.dequantise(inner), last_weight[order], last_bias[order])
-    return b.spread(b.op("Transpose", folded, perm=[0, 2, 3, 1]), factor, count)
+    return b.dequantise(b.layers(quantised, layers, 2, len(layers) - 2))
 
 
 @torch.no_grad()
 def write_decoder(decoder: Decoder, path: Path, latents: Tensor) -> None:
     """latents: float32 (N, 16, h, w) to calibrate with; height and width stay free."""
     b, layers = PictureBuilder(), decoder.layers
-    last = layers[-2]
-    crop = _upward(
-        *(b, layers, "z", layers[0].weight / decoder.scale, latents),
-        *(last.weight * HALF_RANGE, (last.bias + 1) * HALF_RANGE),
-    )
+    last, fold = layers[-2], layers[-1].upscale_factor
+    order = torch.arange(3 * fold**2).reshape(3, -1).T.flatten()  # as `spread` takes them
+    features = _upward(b, layers, "z", layers[0].weight / decoder.scale, latents)
+    weight, bias = last.weight[order] * HALF_RANGE, (last.bias[order] + 1) * HALF_RANGE
+    folded = b.float_conv(features, weight, bias)
+    crop = b.spread(b.op("Transpose", folded, perm=[0, 2, 3, 1]), fold, 3)
     b.save(
         path,
         {"z": ("batch", layers[0].in_channels, "height", "width")},
@@ -213,9 +201,12 @@ def write_motion(net: MotionNet, path: Path, latents: Tensor, sources: Tensor) -
     both = b.op("Concat", b.op("Sub", "z", "source"), "source", axis=1)
     seen = torch.cat([latents - sources, sources], 1)
     first, last = net.layers[0], net.layers[-2]
-    field = _upward(b, net.layers, both, first.weight, seen, last.weight, last.bias)
-    motion, kept, covered = b.ops("Split", 3, field, np.array([2, 1, 1]), axis=3)
+    features = _upward(b, net.layers, both, first.weight, seen)
+    folded, factor = b.float_conv(features, last.weight, last.bias), net.layers[-1].upscale_factor
+    fields = b.op("DepthToSpace", folded, blocksize=factor, mode="CRD")
+    motion, kept, covered = b.ops("Split", 3, fields, np.array([2, 1, 1]), axis=1)
     motion = b.op("Mul", b.op("Tanh", motion), np.float32(c.reach))
+    motion = b.op("Transpose", motion, perm=[0, 2, 3, 1])
     kept = b.op("Sigmoid", b.op("Add", kept, np.float32(c.first_kept)))
     covered = b.op("Sigmoid", b.op("Add", covered, np.float32(c.first_covered)))
     side = ("batch", c.latent_channels, "height", "width")
@@ -224,7 +215,7 @@ def write_motion(net: MotionNet, path: Path, latents: Tensor, sources: Tensor) -
         {"z": side, "source": side},
         {
             "motion": (motion, ("batch", "rows", "columns", 2)),
-            "kept": (kept, ("batch", "rows", "columns", 1)),
-            "covered": (covered, ("batch", "rows", "columns", 1)),
+            "kept": (kept, ("batch", 1, "rows", "columns")),
+            "covered": (covered, ("batch", 1, "rows", "columns")),
         },
     )
