@@ -30,6 +30,7 @@ from export.calibration import Calls
 
 PHASES = ("Sin", "Cos")
 LAYERS = ("Conv", "MatMul", "Gemm")
+HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 BFLOAT16_OPSET = 22  # the first whose convolutions take it
 
 
@@ -51,24 +52,26 @@ def to_int8(model: onnx.ModelProto, calls: Calls) -> onnx.ModelProto:
         plain, quantised = Path(folder) / "plain.onnx", Path(folder) / "quantised.onnx"
         onnx.save(model, str(plain))
         logging.disable(logging.WARNING)  # advice to optimise first; the graph is folded already
-        quantize_static(
-            str(plain),
-            str(quantised),
-            _Reader(calls),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(LAYERS),
-            nodes_to_exclude=layers[-1:],
-            per_channel=True,
-            activation_type=QuantType.QInt8,
-            weight_type=QuantType.QInt8,
-            extra_options={
-                "ActivationSymmetric": True,
-                "WeightSymmetric": True,
-                "QuantizeBias": False,
-                "MatMulConstBOnly": True,
-            },
-        )
-        logging.disable(logging.NOTSET)
+        try:
+            quantize_static(
+                str(plain),
+                str(quantised),
+                _Reader(calls),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=list(LAYERS),
+                nodes_to_exclude=layers[-1:],
+                per_channel=True,
+                activation_type=QuantType.QInt8,
+                weight_type=QuantType.QInt8,
+                extra_options={
+                    "ActivationSymmetric": True,
+                    "WeightSymmetric": True,
+                    "QuantizeBias": False,
+                    "MatMulConstBOnly": True,
+                },
+            )
+        finally:
+            logging.disable(logging.NOTSET)
         return onnx.load(str(quantised))
 
 
@@ -160,29 +163,32 @@ def _kept_whole(graph: onnx.GraphProto) -> set[str]:
 
 
 def rounded(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A graph in bfloat16 as ONNX Runtime's CPU can run it, which has no such kernels: float32,
-    and every value that the graph has in bfloat16 rounded to one.
+    """A graph in half precision as it is to be computed: in float32, every value of half precision
+    rounded to that. ONNX Runtime's CPU has no kernels for bfloat16, and leaves out the roundings
+    between those that it lacks for float16.
     """
     emulated = onnx.ModelProto()
     emulated.CopyFrom(model)
     graph = emulated.graph
-    typed = shape_inference.infer_shapes(model).graph
-    low = {v.name for v in typed.value_info if v.type.tensor_type.elem_type == TensorProto.BFLOAT16}
+    kinds = {
+        v.name: v.type.tensor_type.elem_type
+        for v in shape_inference.infer_shapes(model).graph.value_info
+    }
     for weight in graph.initializer:
         _widen(weight)
     nodes: list[NodeProto] = []
     for node in map(_copy, model.graph.node):
         for attribute in node.attribute:
-            if attribute.name == "to" and attribute.i == TensorProto.BFLOAT16:
+            if attribute.name == "to" and attribute.i in HALVES:
                 attribute.i = TensorProto.FLOAT
             if attribute.HasField("t"):
                 _widen(attribute.t)
         nodes.append(node)
         for k, name in enumerate(node.output):
-            if name in low:
+            if kinds.get(name) in HALVES:
                 node.output[k], short = f"{name}_exact", f"{name}_short"
                 nodes += [
-                    helper.make_node("Cast", [node.output[k]], [short], to=TensorProto.BFLOAT16),
+                    helper.make_node("Cast", [node.output[k]], [short], to=kinds[name]),
                     helper.make_node("Cast", [short], [name], to=TensorProto.FLOAT),
                 ]
     del graph.node[:], graph.value_info[:]
@@ -192,7 +198,7 @@ def rounded(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _widen(tensor: TensorProto) -> None:
-    if tensor.data_type == TensorProto.BFLOAT16:
+    if tensor.data_type in HALVES:
         array = numpy_helper.to_array(tensor).astype(np.float32)
         tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
 

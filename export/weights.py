@@ -41,10 +41,11 @@ JUDGED = 4  # of so many calls one is compared with torch: those of one picture 
 
 def load_networks(autoencoder: Path, audio: Path, denoiser: Path) -> Networks:
     """Each of the sizes that its checkpoint names."""
-    pixels, hearing, editor = (
-        load_autoencoder(autoencoder), load_audio(audio), load_denoiser(denoiser)
-    )  # fmt: skip
-    return pixels.eval(), hearing.eval(), editor.eval()
+    return (
+        load_autoencoder(autoencoder).eval(),
+        load_audio(audio).eval(),
+        load_denoiser(denoiser).eval(),
+    )
 
 
 def write_manifest(

@@ -53,7 +53,7 @@ class Prepared:
         try:
             stored: dict[str, Any] = json.loads((folder / INDEX).read_text())
             if stored["format"] != FORMAT or stored["sources"] != sources(manifest):
-                raise WeightsError(f"{folder}: was made from other weights: {again}")
+                raise WeightsError(f"{folder}: of other weights, or another version: {again}")
             profiles = {
                 graph: {
                     name: (tuple(least), tuple(usual), tuple(largest))
