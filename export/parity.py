@@ -58,6 +58,7 @@ def run_onnx(model: onnx.ModelProto | Path, calls: Calls) -> Outputs:
 
 
 def run_torch(graph: Graph, calls: Calls) -> Outputs:
+    """By the graph's torch module."""
     import torch
 
     found: Outputs = []
@@ -91,8 +92,8 @@ def _short(value: float) -> float:
 
 
 def lost(parity: GraphParity) -> float:
-    """The largest rms of the outputs."""
-    return max(output.rms for output in parity.values())
+    """The largest rms of the outputs; not a number if one is not."""
+    return float(np.max([output.rms for output in parity.values()]))
 
 
 def told(parity: GraphParity) -> dict[str, dict[str, float]]:

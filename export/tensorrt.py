@@ -260,13 +260,14 @@ def _export(args: argparse.Namespace) -> None:
         targets = [t for t in args.targets.upper().split(",") if t]
         folder = output / "ahead"
         folder.mkdir(exist_ok=True)
-        done: dict[str, Path] = {}
+        done: set[str] = set()
         for precision in precisions:
             for graph in GRAPHS:
                 name = written.prepared.files[precision][graph]
                 if name in done:
                     continue
-                path = done[name] = folder / name.replace(".onnx", ".rtx")
+                done.add(name)
+                path = folder / name.replace(".onnx", ".rtx")
                 with _timed(f"{path.name} for {', '.join(targets)}"):
                     path.write_bytes(build_ahead(written.prepared, graph, precision, targets))
     else:

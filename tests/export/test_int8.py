@@ -190,6 +190,12 @@ def test_every_output_is_compared() -> None:
     assert lost(found) == found["kept"].rms
 
 
+def test_an_output_that_is_no_number_is_lost() -> None:
+    right = [{"motion": np.ones((1, 4), np.float32), "kept": np.ones((1, 4), np.float32)}]
+    wrong = [{**right[0], "kept": np.full((1, 4), np.nan, np.float32)}]
+    assert not lost(compare("motion", right, wrong, [{"z": right[0]["kept"]}])) < LARGEST_RMS
+
+
 def test_what_the_denoiser_is_told_by_is_its_edit() -> None:
     z = np.random.default_rng(0).standard_normal((1, 3, 4)).astype(np.float32)
     expected, got = [{"x0": 1.1 * z}], [{"x0": 1.2 * z}]

@@ -40,8 +40,12 @@ def test_calibrated_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (pictures / "LICENSE").write_text("not a picture")
     monkeypatch.setattr(calibration, "TICKS", 8)
     weights = tmp_path / "weights"
-    options = ["--runs", str(tmp_path), "--output", str(weights), "--calibrate", str(pictures)]
-    assert main([*options, "--default", "int8"]) == 0
+    options = ["--runs", str(tmp_path), "--output", str(weights)]
+    assert main(options) == 0
+    manifest = json.loads((weights / "manifest.json").read_text())
+    assert manifest["default"] == "fp32"
+    assert set(manifest["parity"]) == {"fp32"}
+    assert main([*options, "--calibrate", str(pictures), "--default", "int8"]) == 0
 
     manifest = json.loads((weights / "manifest.json").read_text())
     for variant, largest in (("fp32", 1e-4), ("int8", 0.08)):
