@@ -85,7 +85,7 @@ def measure_model(
     """Raises EngineError."""
     shown = DEFAULT_SLOTS if DEFAULT_SLOTS in slots else slots[0]
     graphs = []
-    for graph, inputs in graph_inputs(manifest, shown).items():
+    for graph, inputs in graph_inputs(manifest, shown, runtime).items():
         spent = timed(partial(runtime.run, graph, inputs), count)
         graphs.append(GraphSpeed(graph, spent, _work(manifest, graph, inputs)))
     ticks = [
@@ -108,8 +108,10 @@ def _work(manifest: Manifest, graph: str, inputs: dict[str, Input]) -> Work | No
         return None
 
 
-def graph_inputs(manifest: Manifest, slots: int) -> dict[str, dict[str, Input]]:
-    """What one tick of one stream gives to each graph: random, of the right shape and size."""
+def graph_inputs(manifest: Manifest, slots: int, runtime: Runtime) -> dict[str, dict[str, Input]]:
+    """What one tick of one stream gives to each graph: random, of the right shape and size. The
+    tokens are what `runtime` hears.
+    """
     rng = np.random.default_rng(0)
 
     def noise(*shape: int) -> Tensor:
@@ -118,17 +120,18 @@ def graph_inputs(manifest: Manifest, slots: int) -> dict[str, dict[str, Input]]:
     side, crop = manifest.latent_side, manifest.crop_px
     z = noise(1, manifest.latent_channels, side, side)
     window = noise(1, slots, *z.shape[1:])
+    sound = {
+        "mel": SILENCE_LEVEL + noise(slots, N_MELS, MEL_COLUMNS),
+        "heard": np.ones((slots, MEL_COLUMNS), np.float32),
+    }
     inputs = {
         "encoder": {"crop": rng.integers(0, 256, (1, crop, crop, 3), np.uint8)},
-        "audio": {
-            "mel": SILENCE_LEVEL + noise(slots, N_MELS, MEL_COLUMNS),
-            "heard": np.ones((slots, MEL_COLUMNS), np.float32),
-        },
+        "audio": sound,
         "denoiser": {
             "x": window,
             "z": window,
             "level": np.array([manifest.levels[slots]], np.float32),
-            "tokens": noise(1, slots, 5, 192),
+            "tokens": runtime.run("audio", sound)[0][None],
             "strength": np.ones(1, np.float32),
             "mouth": np.full((1, 2), 0.5, np.float32),
         },
