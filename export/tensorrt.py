@@ -161,12 +161,12 @@ def _plain(manifest: Manifest, graph: str, calls: Calls) -> tuple[onnx.ModelProt
     calls = calls[:: max(1, len(calls) // (2 * CALLS))][: 2 * CALLS]
     if any(n.op_type == "Shape" for n in model.graph.node):
         windows = zip((2, 5, 3, 4), sorted(manifest.levels), strict=False)
-        feeds = [_sized(graph, calls[0], batch, slots) for batch, slots in windows]
+        feeds = [sized(graph, calls[0], batch, slots) for batch, slots in windows]
         model = fold_shapes(model, feeds)
     return model, calls
 
 
-def _sized(graph: str, call: Mapping[str, Input], batch: int, slots: int) -> dict[str, Input]:
+def sized(graph: str, call: Mapping[str, Input], batch: int, slots: int) -> dict[str, Input]:
     """The first row of a call as a batch; of the denoiser's, the first slot as a window."""
     rows = {name: value[:1] for name, value in call.items()}
     if graph == "denoiser":

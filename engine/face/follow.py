@@ -21,6 +21,7 @@ LandmarkGraph = Callable[[NDArray[np.uint8]], tuple[F32, F32]]
 FOUND, KEPT = 0.8, 0.4  # confidence that a new face must reach, and that a followed one must keep
 SMALLEST_SIDE_PX = 32.0
 BOX_HEIGHT, BOX_DOWN = 1.12, 0.05  # patch side and centre for a hand-drawn box, in its heights
+REST = 0.002  # in patch sides: where the net looks stays while the face moves less
 CANDIDATES = 3  # proposals of a cascade that are looked at
 SCANNED = 10  # patches of the scan that are looked at a frame
 # Cascades and scan take turns. After three seconds without a face every third frame is searched.
@@ -122,7 +123,12 @@ class FaceFollower:
     def _accept(self, face: Face) -> Face:
         patch = Patch.around(face.points)
         steady = self._filter.step(face.points, patch.side)
-        self._last, self._tracking = Patch.around(steady), True
+        patch = Patch.around(steady)
+        # What the net says depends on where it looks: a patch that followed every rounding of the
+        # points would never come to rest, not even on a still picture.
+        if not self._tracking or self._last is None or patch.distance(self._last) > REST:
+            self._last = patch
+        self._tracking = True
         return Face(steady, face.confidence)
 
     def _lose(self) -> None:

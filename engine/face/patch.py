@@ -41,6 +41,12 @@ class Patch:
         angle = float(np.arctan2(line[1], line[0]))
         return Patch(float(centre[0]), float(centre[1]), SIDE_PER_SPREAD * spread, angle)
 
+    def distance(self, other: Patch) -> float:
+        """How far the two lie apart, in sides: the largest of shift, growth and turn."""
+        turned = abs((self.angle - other.angle + np.pi) % (2 * np.pi) - np.pi)
+        shifted = np.hypot(self.x - other.x, self.y - other.y) / other.side
+        return float(max(shifted, abs(self.side / other.side - 1), turned))
+
     def to_picture(self, points: F32) -> F32:
         """Patch units 0..1 (N, 2) to pixels of the picture."""
         return ((points - 0.5) * self.side @ self._turn().T + (self.x, self.y)).astype(np.float32)

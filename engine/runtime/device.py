@@ -44,8 +44,10 @@ class Device:
     def __init__(self) -> None:
         if reason := hindrance():
             raise RuntimeUnavailableError(f"no CUDA device: {reason}")
-        import pycuda.driver as cuda
-
+        try:
+            import pycuda.driver as cuda
+        except ImportError as error:
+            raise RuntimeUnavailableError(f"pycuda does not import: {error}") from error
         self._cuda = cuda
         self._driver = ctypes.CDLL(DRIVER)
         try:
@@ -146,13 +148,17 @@ class Device:
 
 
 class CapturedGraph:
-    """Made by `Device.capture`; lives as long as the process."""
+    """Made by `Device.capture`; lives until `free`."""
 
     def __init__(self, call: Callable[..., None], executable: ctypes.c_void_p) -> None:
         self._call, self._executable = call, executable
 
     def launch(self, stream: Any) -> None:
         self._call("cuGraphLaunch", self._executable, _handle(stream))
+
+    def free(self) -> None:
+        """No launch may run or follow."""
+        self._call("cuGraphExecDestroy", self._executable)
 
 
 def _handle(stream: Any) -> ctypes.c_void_p:

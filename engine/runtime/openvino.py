@@ -47,6 +47,10 @@ def hindrance(variant: str = "") -> str:
     """Why `variant` (any, if empty) cannot run here; empty if it can."""
     if find_spec("openvino") is None:
         return "not installed: pip install -e '.[openvino]'"
+    try:
+        _core()
+    except (ImportError, OSError, RuntimeError) as error:
+        return f"does not start: {' '.join(str(error).split())}"
     if variant in ("int8", "bf16") and not _has(variant):
         return f"OpenVINO has no {variant} on this CPU"
     return ""

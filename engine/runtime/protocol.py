@@ -72,9 +72,23 @@ class Manifest:
         """Read and check a weights folder.
 
         Raises:
-            WeightsError: no manifest, an unknown format, a default that is no variant, or a file
-                that is missing or whose hash differs.
+            WeightsError: no manifest, a damaged one, an unknown format, a default that is no
+                variant, or a file that is missing or whose hash differs.
         """
+        try:
+            manifest = cls._read(folder)
+            for graph in GRAPHS:
+                manifest.path(graph, REFERENCE)
+        except OSError as error:
+            raise WeightsError(f"no weights in {folder}: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise WeightsError(
+                f"{folder / 'manifest.json'} is damaged: check out the weights again"
+            ) from error
+        return manifest
+
+    @classmethod
+    def _read(cls, folder: Path) -> Manifest:
         path = folder / "manifest.json"
         try:
             stored: dict[str, Any] = json.loads(path.read_text())

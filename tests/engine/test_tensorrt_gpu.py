@@ -11,10 +11,11 @@ import pytest
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 pytest.importorskip("onnx")
 
-from engine import LipSyncEngine, SyncedFrame  # noqa: E402
+from engine import LipSyncEngine, Person, SyncedFrame  # noqa: E402
 from engine.engine import WEIGHTS  # noqa: E402
+from engine.personal import TENSORRT, base_of  # noqa: E402
 from engine.runtime.onnxruntime import OnnxRuntime  # noqa: E402
-from engine.runtime.plans import FOLDER, PRECISIONS  # noqa: E402
+from engine.runtime.plans import FOLDER, PRECISIONS, Prepared  # noqa: E402
 from engine.runtime.protocol import GRAPHS, REFERENCE, Manifest  # noqa: E402
 from engine.runtime.tensorrt import TensorRtRuntime  # noqa: E402
 from export.calibration import FACE, record  # noqa: E402
@@ -71,6 +72,22 @@ def test_25_ticks_of_a_stream(manifest: Manifest) -> None:
         pasted = one.mask > 0
         difference = np.abs(one.rgb[pasted].astype(int) - other.rgb[pasted])
         assert difference.mean() < SMALL_GREY_LEVELS
+
+
+def test_a_person_has_an_engine_of_their_own(manifest: Manifest, tmp_path: Path) -> None:
+    data = Prepared.read(manifest).onnx("denoiser", "fp16")
+    (tmp_path / "own.onnx").write_bytes(data)
+    person = Person("ada", tmp_path, base_of(manifest), {TENSORRT: "own.onnx"}, {})
+    engine = LipSyncEngine(manifest, TensorRtRuntime(manifest, "fp16"))
+    face = np.ascontiguousarray(cv2.imread(str(HERE / "rendered_head.jpg"))[:, :, ::-1])
+    for _ in range(2):  # the first one's is freed
+        streams = engine.open_stream(person=person), engine.open_stream()
+        for _ in range(6):
+            own, shipped = (stream.push_frame(face) for stream in streams)
+            for one, other in zip(own, shipped, strict=True):
+                np.testing.assert_array_equal(one.rgb, other.rgb)
+        for stream in streams:
+            stream.close()
 
 
 def test_a_damaged_plan_is_built_anew(manifest: Manifest, tmp_path: Path) -> None:

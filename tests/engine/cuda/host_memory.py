@@ -72,6 +72,7 @@ class OrtNetwork:
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         self.driver = driver
+        self.ran = 0
         self.session = onnxruntime.InferenceSession(
             onnx, options, providers=["CPUExecutionProvider"]
         )
@@ -107,6 +108,7 @@ class OrtContext:
             dtypes = self._network.dtypes
             feed = {n: at(addresses[n], s, dtypes[n]) for n, s in self._shapes.items()}
             found = self._network.session.run(self._network.outputs, feed)
+            self._network.ran += 1
             for name, value in zip(self._network.outputs, found, strict=True):
                 at(addresses[name], value.shape, dtypes[name])[...] = value
 
