@@ -9,7 +9,7 @@ import numpy as np
 
 from engine import LipSyncEngine
 from engine.audio import MEL_COLUMNS, N_MELS, SILENCE_LEVEL
-from engine.runtime.protocol import GRAPHS, REFERENCE, Manifest, Runtime, Tensor
+from engine.runtime.protocol import GRAPHS, REFERENCE, Input, Manifest, Runtime, Tensor
 from engine.stream import WindowInput
 
 from .errors import BenchError
@@ -100,7 +100,7 @@ def measure_model(
     return ModelSpeed(name, threads, graphs, ticks, limit)
 
 
-def _work(manifest: Manifest, graph: str, inputs: dict[str, Tensor]) -> Work | None:
+def _work(manifest: Manifest, graph: str, inputs: dict[str, Input]) -> Work | None:
     """Of the fp32 file: what another variant computes is the same."""
     try:
         return count_work(manifest.path(graph, REFERENCE), inputs)
@@ -108,7 +108,7 @@ def _work(manifest: Manifest, graph: str, inputs: dict[str, Tensor]) -> Work | N
         return None
 
 
-def graph_inputs(manifest: Manifest, slots: int, runtime: Runtime) -> dict[str, dict[str, Tensor]]:
+def graph_inputs(manifest: Manifest, slots: int, runtime: Runtime) -> dict[str, dict[str, Input]]:
     """What one tick of one stream gives to each graph: random, of the right shape and size. The
     tokens are what `runtime` hears.
     """
@@ -125,7 +125,7 @@ def graph_inputs(manifest: Manifest, slots: int, runtime: Runtime) -> dict[str, 
         "heard": np.ones((slots, MEL_COLUMNS), np.float32),
     }
     inputs = {
-        "encoder": {"crop": np.clip(noise(1, 3, crop, crop), -1, 1)},
+        "encoder": {"crop": rng.integers(0, 256, (1, crop, crop, 3), np.uint8)},
         "audio": sound,
         "denoiser": {
             "x": window,
@@ -137,7 +137,7 @@ def graph_inputs(manifest: Manifest, slots: int, runtime: Runtime) -> dict[str, 
         },
         "decoder": {"z": z},
         "motion": {"z": z, "source": z},
-        "landmarks": {"patch": np.clip(noise(1, 3, PATCH, PATCH), -1, 1)},
+        "landmarks": {"patch": rng.integers(0, 256, (1, PATCH, PATCH, 3), np.uint8)},
     }
     return {graph: inputs[graph] for graph in GRAPHS}
 

@@ -158,22 +158,20 @@ class LipSyncEngine:
 
     def encode(self, crop: NDArray[np.uint8]) -> Array:
         """Crop uint8 (S, S, 3) -> latent (16, h, w)."""
-        picture = crop.astype(np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
         if self._device is not None:
-            return cast(Array, self._device.encode(picture))
-        return self._runtime.run("encoder", {"crop": picture})[0][0]
+            return cast(Array, self._device.encode(crop[None]))
+        return self._runtime.run("encoder", {"crop": crop[None]})[0][0]
 
     def decode(self, latent: Array) -> Array:
         """Latent (16, h, w), or a part of one -> crop float32 (12h, 12w, 3), 0..255, not
         clipped.
         """
-        crop = self._run("decoder", {"z": latent})[0][0]
-        return np.ascontiguousarray((crop.transpose(1, 2, 0) + 1) * 127.5)
+        return self._run("decoder", {"z": latent})[0][0]
 
     def move(self, latent: Array, source: Array) -> Moves:
         """Edited and source latent (16, h, w), or the same part of both -> fields (4h, 4w)."""
         motion, kept, covered = self._run("motion", {"z": latent, "source": source})
-        return Moves(np.ascontiguousarray(motion[0].transpose(1, 2, 0)), kept[0, 0], covered[0, 0])
+        return Moves(motion[0], kept[0, 0], covered[0, 0])
 
     def _run(self, graph: str, latents: Mapping[str, Array]) -> list[Array]:
         """A graph of one latent, or of two, wherever they lie."""
@@ -189,8 +187,8 @@ class LipSyncEngine:
         """Mel windows (N, 80, M) and heard (N, M) -> lip pose (N, P)."""
         return self._runtime.run("audio", {"mel": mel, "heard": heard})[1]
 
-    def landmarks(self, patch: Array) -> tuple[Array, Array]:
-        """Patch (N, 3, 96, 96), -1..1 -> points (N, P, 2) in patch units, confidences (N,)."""
+    def landmarks(self, patch: NDArray[np.uint8]) -> tuple[Array, Array]:
+        """Patch uint8 (N, 96, 96, 3) -> points (N, P, 2) in patch units, confidences (N,)."""
         points, confidence = self._runtime.run("landmarks", {"patch": patch})
         return points, confidence
 

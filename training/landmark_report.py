@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from engine.face.patch import Patch, as_input
+from engine.face.patch import Patch
 from engine.face.points import BRIDGE, EYES, JAW, LEFT_EYE_CORNERS, MOUTH, RIGHT_EYE_CORNERS
 from training.landmark_data import Example, load_clip, load_grid, load_heads, load_portraits
 from training.landmarks import WEIGHTS
@@ -33,7 +33,7 @@ class Net:
             path.read_bytes(), options, providers=["CPUExecutionProvider"]
         )
 
-    def __call__(self, patch: F32) -> tuple[F32, F32]:
+    def __call__(self, patch: NDArray[np.uint8]) -> tuple[F32, F32]:
         points, confidence = self._session.run(None, {"patch": patch})
         return points, confidence
 
@@ -46,7 +46,7 @@ def error_of(net: Net, one: Example, rng: np.random.Generator) -> tuple[F32, flo
         true.x + float(shift[0]), true.y + float(shift[1]), true.side * 1.05, true.angle + 0.05
     )
     for _ in range(2):
-        points, logit = net(as_input(placed.cut(one.rgb)))
+        points, logit = net(placed.cut(one.rgb)[None])
         found = placed.to_picture(points[0])
         placed = Patch.around(found)
     eyes = np.linalg.norm(one.points[OUTER[0]] - one.points[OUTER[1]])

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.face.detect import FaceDetector
-from engine.face.patch import Patch, as_input
+from engine.face.patch import Patch
 from engine.face.scan import Scan
 from engine.face.smooth import PointFilter
 
 F32 = NDArray[np.float32]
 Box = tuple[float, float, float, float]
-# (1, 3, 96, 96) in -1..1 -> points (1, 39, 2) in patch units, confidence logits (1,)
-LandmarkGraph = Callable[[F32], tuple[F32, F32]]
+# uint8 (1, 96, 96, 3) -> points (1, 39, 2) in patch units, confidence logits (1,)
+LandmarkGraph = Callable[[NDArray[np.uint8]], tuple[F32, F32]]
 
 FOUND, KEPT = 0.8, 0.4  # confidence that a new face must reach, and that a followed one must keep
 SMALLEST_SIDE_PX = 32.0
@@ -116,7 +116,7 @@ class FaceFollower:
         return last + proposals[:CANDIDATES]
 
     def _look(self, rgb: NDArray[np.uint8], patch: Patch) -> Face:
-        points, logits = self._landmarks(as_input(patch.cut(rgb)))
+        points, logits = self._landmarks(patch.cut(rgb)[None])
         confidence = 1.0 / (1.0 + np.exp(-float(np.clip(logits[0], -30, 30))))
         return Face(patch.to_picture(points[0]), confidence)
 

@@ -96,9 +96,3 @@ def _shrink(
     moved[:, 2] = (moved[:, 2] - (x0, y0) + 0.5) * factor - 0.5
     moved[:, :2] *= factor[:, None]
     return small, moved
-
-
-def as_input(patch: NDArray[np.uint8]) -> F32:
-    """uint8 (96, 96, 3) -> the net's input, float32 (1, 3, 96, 96) in -1..1."""
-    scaled = patch.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1.0
-    return np.ascontiguousarray(scaled)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 FOLDER = "tensorrt"  # beside the weights
 INDEX = "tensorrt.json"
-FORMAT = 1
-PRECISIONS = ("fp16", "fp32", "int8")
+FORMAT = 2
+PRECISIONS = ("fp16", "bf16", "fp32", "int8")
 Shape = tuple[int, ...]
 Profile = Mapping[str, tuple[Shape, Shape, Shape]]  # input -> least, usual and largest shape
 
@@ -55,7 +55,7 @@ class Prepared:
         try:
             stored: dict[str, Any] = json.loads((folder / INDEX).read_text())
             if stored["format"] != FORMAT or stored["sources"] != sources(manifest):
-                raise WeightsError(f"{folder}: was made from other weights: {again}")
+                raise WeightsError(f"{folder}: of other weights, or another version: {again}")
             profiles = {
                 graph: {
                     name: (tuple(least), tuple(usual), tuple(largest))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import finalize
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from engine.errors import RuntimeUnavailableError, WeightsError
 from engine.runtime import device as cuda
@@ -33,7 +34,7 @@ from engine.runtime.plans import (
     Shape,
     build_here,
 )
-from engine.runtime.protocol import GRAPHS, Manifest, Session, Tensor
+from engine.runtime.protocol import GRAPHS, Input, Manifest, Session, Tensor
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -77,6 +78,11 @@ class Network(Protocol):
     @property
     def outputs(self) -> Sequence[str]: ...
 
+    @property
+    def dtypes(self) -> Mapping[str, DTypeLike]:
+        """Of inputs and outputs: float32 or uint8."""
+        ...
+
     def context(self, shapes: Shapes) -> Context: ...
 
 
@@ -89,6 +95,10 @@ class TensorRtNetwork:
         modes = {name: engine.get_tensor_mode(name) for name in names}
         self.inputs = [n for n in names if modes[n] == library.TensorIOMode.INPUT]
         self.outputs = [n for n in names if modes[n] == library.TensorIOMode.OUTPUT]
+        pixels = library.DataType.UINT8
+        self.dtypes = {
+            n: np.uint8 if engine.get_tensor_dtype(n) == pixels else np.float32 for n in names
+        }
 
     def context(self, shapes: Shapes) -> Context:
         return TensorRtContext(self._engine, self.outputs, shapes)
@@ -133,7 +143,9 @@ class GraphOnDevice:
         with device.current():
             self.stream = device.stream()
             shapes = {**largest, **network.context(largest).outputs}
-            self._pinned = {n: device.pinned((int(np.prod(s)),)) for n, s in shapes.items()}
+            self._pinned = {
+                n: device.pinned((int(np.prod(s)),), network.dtypes[n]) for n, s in shapes.items()
+            }
             self._memory = {n: device.memory(self._pinned[n].nbytes) for n in shapes}
         self._addresses = {n: int(m) for n, m in self._memory.items()}
 
@@ -186,7 +198,7 @@ class GraphOnDevice:
             graph = self._captured[key] = self._device.capture(self.stream, queue)
         graph.launch(self.stream)
 
-    def pinned(self, name: str, shape: Shape) -> Tensor:
+    def pinned(self, name: str, shape: Shape) -> NDArray[Any]:
         return self._pinned[name][: int(np.prod(shape))].reshape(shape)
 
     def address(self, name: str) -> int:
@@ -196,7 +208,7 @@ class GraphOnDevice:
     def outputs(self) -> Sequence[str]:
         return self._network.outputs
 
-    def run(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+    def run(self, inputs: Mapping[str, Input]) -> list[Tensor]:
         """From host to host; a batch beyond the largest in several calls."""
         batch = len(next(iter(inputs.values())))
         if batch > self.largest_batch:
@@ -219,7 +231,7 @@ class Call:
     def __init__(self, graph: GraphOnDevice, shapes: Shapes, context: Context) -> None:
         self._graph, self.shapes, self.context = graph, shapes, context
 
-    def pinned(self, name: str) -> Tensor:
+    def pinned(self, name: str) -> NDArray[Any]:
         shape = self.shapes[name] if name in self.shapes else self.context.outputs[name]
         return self._graph.pinned(name, shape)
 
@@ -267,8 +279,8 @@ class LatentsOnDevice:
         """A stream's window."""
         return DeviceWindow(self.pool, levels, seed, others)
 
-    def encode(self, crop: Tensor) -> Latent:
-        """crop (1, 3, H, W) -> its latent. Returns before it is there."""
+    def encode(self, crop: NDArray[np.uint8]) -> Latent:
+        """crop uint8 (1, H, W, 3) -> its latent. Returns before it is there."""
         graph, latent = self._graphs["encoder"], self.pool.take()[0]
         with graph.call({"crop": crop.shape}) as call:
             call.pinned("crop")[...] = crop
@@ -422,7 +434,7 @@ class TensorRtRuntime:
         graph = GraphOnDevice(self._device, network, largest_of(profile))
         return DenoiserOnDevice(graph, self.latents.pool)
 
-    def run(self, graph: str, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+    def run(self, graph: str, inputs: Mapping[str, Input]) -> list[Tensor]:
         return self._graphs[graph].run(_with_noise(inputs) if graph == DENOISER else inputs)
 
     def warming(self) -> AbstractContextManager[None]:

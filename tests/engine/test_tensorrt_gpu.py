@@ -18,8 +18,9 @@ from engine.runtime.onnxruntime import OnnxRuntime  # noqa: E402
 from engine.runtime.plans import FOLDER, PRECISIONS, Prepared  # noqa: E402
 from engine.runtime.protocol import GRAPHS, REFERENCE, Manifest  # noqa: E402
 from engine.runtime.tensorrt import TensorRtRuntime  # noqa: E402
-from export.calibration import record  # noqa: E402
-from export.tensorrt import FACE, LARGEST_RMS, write  # noqa: E402
+from export.calibration import FACE, record  # noqa: E402
+from export.parity import LARGEST_RMS, compare, lost, run_onnx  # noqa: E402
+from export.tensorrt import write  # noqa: E402
 
 HERE = Path(__file__).parent
 SMALL_GREY_LEVELS = 0.5  # mean difference of what is pasted
@@ -45,15 +46,12 @@ def manifest(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_every_output_of_every_graph(precision: str, manifest: Manifest) -> None:
     runtime = TensorRtRuntime(manifest, precision)
-    expected = OnnxRuntime(manifest, REFERENCE)
     calls = record(WEIGHTS, [FACE], 12)
     for graph in GRAPHS:
-        for call in calls[graph][-3:]:  # set up, captured, launched
-            for got, wanted in zip(
-                runtime.run(graph, call), expected.run(graph, call), strict=True
-            ):
-                added = wanted - call["z"] if graph == "denoiser" else wanted
-                assert np.sqrt(np.square(got - wanted).mean()) < LARGEST_RMS * added.std() + 1e-3
+        some = calls[graph][-3:]  # set up, captured, launched
+        wanted = run_onnx(manifest.path(graph, REFERENCE), some)
+        got = [dict(zip(wanted[0], runtime.run(graph, call), strict=True)) for call in some]
+        assert lost(compare(graph, wanted, got, some)) < LARGEST_RMS
 
 
 def test_25_ticks_of_a_stream(manifest: Manifest) -> None:
