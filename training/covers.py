@@ -34,6 +34,7 @@ A_SHARD = 16  # frames taken of one shard
 PAINTED = 0.7  # share of frames with something before the face
 ELSEWHERE = 0.3, 4  # share of those whose edit shows it some frames off, and how many at most
 BLURRED = 0.5  # share of frames softened after that, as a camera would
+STILL = 0.3  # share of edits that change nothing: where nothing changes need be no cover
 NOISE = 0.05  # on the edited latent
 HELD = 30.0  # weight of how far motion, crop units, and a thirtieth of it of how far `kept` strays
 
@@ -52,10 +53,12 @@ class Covered:
     def batch(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
         """Edit, source, cover."""
         picked = torch.randint(len(self.cover), (size,))
-        target, bare = self.target[picked].float(), self.bare[picked].float()
+        parts = (self.target, self.bare, self.source, self.cover)
+        target, bare, source, cover = (part[picked].float() for part in parts)
         shown = (2 * torch.rand(size, 1, 1, 1) - 0.4).clamp(0, 1)
-        z = torch.lerp(bare, target, shown) + NOISE * torch.randn(bare.shape)
-        return z, self.source[picked].float(), self.cover[picked].float()
+        still = torch.rand(size, 1, 1, 1) < STILL
+        z = torch.where(still, source, torch.lerp(bare, target, shown))
+        return z + NOISE * torch.randn(z.shape), source, cover
 
 
 def painted(pair: Rgb, rng: np.random.Generator) -> tuple[Rgb, Field]:
