@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Rgb = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
-GOES = 0.2  # share of what is no longer seen that goes each frame; what is seen comes at once
+GOES = 0.1  # share of what is no longer seen that goes each frame; what is seen comes at once
 CUT = 30.0  # grey levels by which a crop's coarse picture changes where another shot begins
 COARSE_PX = 16
 

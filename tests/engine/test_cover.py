@@ -19,7 +19,7 @@ def test_it_comes_at_once() -> None:
 def test_a_missed_frame_does_not_uncover_it_but_many_do() -> None:
     trace = CoverTrace()
     trace.follow(FACE, SEEN)
-    said = [float(trace.follow(FACE, MISSED).max()) for _ in range(20)]
+    said = [float(trace.follow(FACE, MISSED).max()) for _ in range(40)]
     assert said[0] > 0.7
     assert sorted(said, reverse=True) == said
     assert said[-1] < 0.15
