@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -340,7 +340,8 @@ class LipSyncStream:
         )
         inside = (slice(cells * top, None), slice(cells * left, cells * right))
         whole.motion[inside], whole.kept[inside] = moved.motion, moved.kept
-        whole.covered[inside] = self._cover.follow(crop, moved.covered)
+        whole.covered[inside] = moved.covered
+        whole = replace(whole, covered=self._cover.follow(crop, whole.covered))
         return edit, whole
 
 

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 Rgb = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
-GOES = 0.1  # share of what is no longer seen that goes each frame; what is seen comes at once
-CUT = 30.0  # grey levels by which a crop's coarse picture changes where another shot begins
-COARSE_PX = 16
+GOES = 0.05  # share of what is no longer seen that goes each frame; what is seen comes at once
+OTHER = 24.0  # grey levels by which a place differs where something else is now: it goes at once
 
 
 class CoverTrace:
@@ -23,17 +22,19 @@ class CoverTrace:
     def forget(self) -> None:
         """The next frame stands alone."""
         self._held: Field | None = None
-        self._before: NDArray[np.int16] | None = None
+        self._looks: Field | None = None  # of each place when its cover was last seen
 
     def follow(self, crop: Rgb, covered: Field) -> Field:
         """Crop uint8 (S, S, 3) and what the net says of it (h, w), 0..1 -> the same, held where
-        frames before it were more certain.
+        frames before it were more certain and the place still looks alike.
         """
-        small = cv2.resize(crop, (COARSE_PX, COARSE_PX), interpolation=cv2.INTER_AREA)
-        coarse = small.astype(np.int16)
-        if self._before is None or np.abs(coarse - self._before).mean() > CUT:
-            self._held = None
-        if self._held is not None:
-            covered = np.maximum(covered, self._held + np.float32(GOES) * (covered - self._held))
-        self._held, self._before = covered, coarse
+        height, width = covered.shape
+        coarse = cv2.resize(crop, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        looks = cv2.resize(coarse, (width, height)).astype(np.float32)
+        if self._held is not None and self._looks is not None:
+            alike = np.abs(looks - self._looks).max(2) < OTHER
+            left = np.where(alike, (1 - np.float32(GOES)) * self._held, 0)
+            looks = np.where((left > covered)[..., None], self._looks, looks)
+            covered = np.maximum(covered, left)
+        self._held, self._looks = covered, looks
         return covered
