@@ -64,6 +64,8 @@ labels: .venv-labels/.done
 		--model $(DATA)/helpers/face_landmarker_v2_with_blendshapes.task $(DATA)/grid_s1/*.mp4
 	.venv-labels/bin/python training/label.py --output $(LABELS)/portraits \
 		--model $(DATA)/helpers/face_landmarker_v2_with_blendshapes.task $(DATA)/portraits/*.jpg
+	.venv-labels/bin/python training/label.py --output $(LABELS)/clips \
+		--model $(DATA)/helpers/face_landmarker_v2_with_blendshapes.task $(DATA)/clips/grid_other_*.mpg
 
 clean:
 	rm -rf $(VENV) .venv-labels build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

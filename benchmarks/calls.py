@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
+from streaming.ladder import Step
+
 from .browser import Period, call, chromium
 from .figures import ages_ms, first_synced_ms, new_pictures
 from .material import Material
@@ -33,11 +35,13 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class ServerFigures:
-    """What the server's /metrics gained in the period. rates: per second, keys of COUNTED."""
+    """What the server's /metrics gained in the period. rates: per second, keys of COUNTED. ladder:
+    the lowest quality of any call, as a `streaming.ladder.Step`.
+    """
 
     rates: dict[str, float]
     stages: dict[str, Buckets]  # seconds
-    face_found: bool
+    ladder: int
 
     @property
     def not_new_share(self) -> float | None:
@@ -59,6 +63,7 @@ class CallFigures:
     client_cpu: float | None
     other_cpu: float | None  # everything else on the machine
     server: ServerFigures | None
+    face_found: bool  # at the end, by the server
 
     @property
     def shown_fps(self) -> float:
@@ -123,6 +128,7 @@ def call_figures(
     server_cpu = _share(before, after, lambda reading: reading.server_cpu_s)
     client_cpu = _share(before, after, lambda reading: reading.client_cpu_s)
     all_cpu = _share(before, after, lambda reading: reading.machine_s)
+    then, now = before.metrics, after.metrics
     return CallFigures(
         side=side.name,
         period=period,
@@ -132,7 +138,8 @@ def call_figures(
         server_cpu=server_cpu,
         client_cpu=client_cpu,
         other_cpu=None if all_cpu is None else all_cpu - (server_cpu or 0) - (client_cpu or 0),
-        server=server_figures(before.metrics, after.metrics, bool(told and told[-1]["face_found"])),
+        server=server_figures(then, now) if then and now else None,
+        face_found=bool(told and told[-1]["face_found"]),
     )
 
 
@@ -145,11 +152,7 @@ def _share(
     return 100 * (last - first) / (after.at_s - before.at_s)
 
 
-def server_figures(
-    before: Scrape | None, after: Scrape | None, face_found: bool
-) -> ServerFigures | None:
-    if before is None or after is None:
-        return None
+def server_figures(before: Scrape, after: Scrape) -> ServerFigures:
     passed_s = after.at_s - before.at_s
 
     def rate(stage: str) -> float:
@@ -161,5 +164,16 @@ def server_figures(
     return ServerFigures(
         {stage: rate(stage) for stage in COUNTED},
         {s: gained(before.buckets(name, stage=s), after.buckets(name, stage=s)) for s in stages},
-        face_found,
+        _lowest(before, after),
     )
+
+
+def _lowest(before: Scrape, after: Scrape) -> int:
+    """The ladder's lowest step: at the ends of the period, and taken between them."""
+    name = "ladder_changes_total"
+    taken = (
+        Step[step.upper()]
+        for step in after.label_values(name, "step")
+        if after.value(name, step=step) > before.value(name, step=step)
+    )
+    return max(int(before.value("ladder_step")), int(after.value("ladder_step")), *taken)

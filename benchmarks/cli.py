@@ -30,24 +30,28 @@ BUSY_LOAD = 0.5
 def main(argv: list[str]) -> int:
     """Runs one benchmark; 0 measured, 1 it could not be, 2 wrong arguments, 130 interrupted."""
     options = _parse(argv)
-    machine = machine_facts()
-    if machine["load"] > BUSY_LOAD:
-        print(f"note    the machine is busy (load {machine['load']}): times are upper bounds only")
     try:
-        options.output.mkdir(parents=True, exist_ok=True)
-        outcome = BENCHMARKS[options.benchmark].run(options)
-    except (BenchError, EngineError) as error:
+        _bench(options, argv)
+    except (BenchError, EngineError, OSError) as error:
         print(f"omnisync bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("omnisync bench: interrupted", file=sys.stderr)
         return 130
+    return 0
+
+
+def _bench(options: argparse.Namespace, argv: list[str]) -> None:
+    options.output.mkdir(parents=True, exist_ok=True)
+    machine = machine_facts()
+    if machine["load"] > BUSY_LOAD:
+        print(f"note    the machine is busy (load {machine['load']}): times are upper bounds only")
+    outcome = BENCHMARKS[options.benchmark].run(options)
     tell(outcome)
     written = [save(outcome, options.output, machine, argv), plot(outcome, options.output)]
     if outcome.draw is not None and written[1] is None:
         print("note    no plot: matplotlib is not installed (pip install matplotlib)")
     print("wrote  ", *(os.path.relpath(path) for path in written if path))
-    return 0
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:

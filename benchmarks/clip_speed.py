@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from engine import LipSyncEngine
+from engine import LipSyncEngine, SyncedFrame
 from engine.audio import FPS
 from engine.dub import DubJob, dub
 from engine.media import MediaError, Movie
@@ -19,35 +19,46 @@ from .figures import Spread, spread
 from .material import RATE_HZ, Material
 
 WARM_TICKS = 10
-MODEL_HZ = 16_000
+STEP = 16_000 // FPS  # samples of sound a tick
 STAGES = ("face", "encode", "audio", "denoise", "decode", "paste")
+
+
+class ClipTick:
+    """One tick after another of a stream on the looping clip, already warm."""
+
+    def __init__(self, engine: LipSyncEngine, material: Material) -> None:
+        self.stream = engine.open_stream()
+        self._pictures = material.there_and_back
+        self._voice = np.ascontiguousarray(material.voice[::3])  # aliased: only time counts here
+        self._count = 0
+        for _ in range(WARM_TICKS):
+            self()
+
+    def __call__(self) -> list[SyncedFrame]:
+        start = self._count * STEP % (len(self._voice) - STEP)
+        picture = self._pictures[self._count % len(self._pictures)]
+        self._count += 1
+        self.stream.push_audio(self._voice[start : start + STEP])
+        return self.stream.push_frame(picture)
 
 
 def run_stream(
     engine: LipSyncEngine, material: Material, ticks: int
 ) -> tuple[dict[str, Spread | None], float]:
     """Stages and the whole tick on the 640x480 clip, in ms; and the share of synced frames."""
-    stream = engine.open_stream()
-    voice = np.ascontiguousarray(material.voice[::3])  # aliased: only time counts here
-    step = MODEL_HZ // FPS
+    tick = ClipTick(engine, material)
     spent: dict[str, list[float]] = {name: [] for name in (*STAGES, "whole tick")}
     synced = returned = 0
-    pictures = [*material.pictures, *material.pictures[-2:0:-1]]
-    for n in range(ticks + WARM_TICKS):
-        start = n * step % (len(voice) - step)
-        stream.push_audio(voice[start : start + step])
+    for _ in range(ticks):
         begin = time.perf_counter()
-        frames = stream.push_frame(pictures[n % len(pictures)])
-        whole = 1000 * (time.perf_counter() - begin)
-        if n < WARM_TICKS:
-            continue
+        frames = tick()
+        spent["whole tick"].append(1000 * (time.perf_counter() - begin))
         for name in STAGES:
-            if name in stream.stage_ms:
-                spent[name].append(stream.stage_ms[name])
-        spent["whole tick"].append(whole)
+            if name in tick.stream.stage_ms:
+                spent[name].append(tick.stream.stage_ms[name])
         returned += len(frames)
         synced += sum(frame.mask is not None for frame in frames)
-    stream.close()
+    tick.stream.close()
     return {name: spread(values) for name, values in spent.items()}, synced / max(1, returned)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -43,9 +44,19 @@ class Shown:
     received_ms: float | None = None
 
 
-def new_pictures(shown: Sequence[Shown]) -> list[Shown]:
+class Stamped(Protocol):
+    """A picture that came back. stamp: None where it cannot be read."""
+
+    @property
+    def stamp(self) -> int | None: ...
+
+
+Seen = TypeVar("Seen", bound=Stamped)
+
+
+def new_pictures(shown: Sequence[Seen]) -> list[Seen]:
     """Those that carry another stamp than the one before; what cannot be read is left out."""
-    new: list[Shown] = []
+    new: list[Seen] = []
     for picture in shown:
         if picture.stamp is not None and (not new or picture.stamp != new[-1].stamp):
             new.append(picture)

@@ -15,7 +15,7 @@ from .outcome import Cell, Outcome, Table, Target
 from .processes import Running
 from .recording import Recording
 from .replay import Arrival, RecordedCall, now_s
-from .scrape import Scrape, scrape
+from .scrape import Scrape, concealed_ms, scrape
 from .sound_path import SoundPath, sound_path
 
 PERIOD_S = 0.25
@@ -25,7 +25,6 @@ WHOLE_FPS = 24.0
 WHOLE_S = 1.0  # so long must pictures have come at that rate
 RECOVERY_LIMIT_S = 3.0
 KINDS = ("out", "repeated", "passed_through", "skipped")
-CONCEALED = ("concealed", "late")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +73,19 @@ async def watch(server: Running, recording: Recording, *, busy: int, part_s: flo
         await call.connect()
         await asyncio.sleep(min(SETTLE_S, part_s))
         start_s = now_s()
-        jobs = [asyncio.create_task(_lag(lags))]
+        lag = asyncio.create_task(_lag(lags))
         await _sample(server, moments, start_s, part_s)
         began_s = now_s() - start_s
         with hogs(busy):
             await _sample(server, moments, start_s, part_s)
         ended_s = now_s() - start_s
         await _sample(server, moments, start_s, part_s)
-        for job in jobs:
-            job.cancel()
+        over_s = now_s()
+        lag.cancel()
     finally:
         await call.close()
-    sound = _parts(list(call.audio.arrivals), start_s, began_s, ended_s)
+    edges = (start_s, start_s + began_s, start_s + ended_s, over_s)
+    sound = _parts(list(call.audio.arrivals), edges)
     return Course(busy, began_s, ended_s, moments, sound, 1000 * max(lags, default=0.0))
 
 
@@ -108,19 +108,21 @@ def moment(metrics: Scrape, start_s: float) -> Moment:
         metrics.at_s - start_s,
         {kind: metrics.value("frames_total", stage=kind) for kind in KINDS},
         metrics.value("ladder_step"),
-        1000 * sum(metrics.value("sound_seconds_total", kind=kind) for kind in CONCEALED),
+        concealed_ms(metrics),
     )
 
 
 def _parts(
-    arrivals: Sequence[Arrival], start_s: float, began_s: float, ended_s: float
+    arrivals: Sequence[Arrival], edges: tuple[float, float, float, float]
 ) -> tuple[SoundPath, SoundPath, SoundPath]:
-    """A packet of each part's neighbour counts with it, so that no gap falls between them."""
-    edges = [start_s, start_s + began_s, start_s + ended_s, float("inf")]
+    """Before, during and after the hog. The last packet before a part counts with it, so that no
+    gap falls between them; only after the last one has sound that stays away stopped.
+    """
     parts = []
     for low, high in pairwise(edges):
-        inside = [n for n, a in enumerate(arrivals) if low <= a.at_s < high]
-        parts.append(sound_path(arrivals[max(0, inside[0] - 1) : inside[-1] + 1] if inside else []))
+        first = max(0, sum(a.at_s < low for a in arrivals) - 1)
+        mine = [a for a in arrivals[first:] if a.at_s < high]
+        parts.append(sound_path(mine, low, high if high == edges[-1] else low))
     before, during, after = parts
     return before, during, after
 

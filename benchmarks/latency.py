@@ -19,6 +19,7 @@ from .direct import measure_direct
 from .errors import BenchError
 from .figures import Spread, receiver_ms, spread
 from .material import load_material
+from .options import above_zero, count, from_zero
 from .outcome import Cell, Outcome, Table, Target
 from .processes import echo, product
 from .recording import Recording, record
@@ -36,11 +37,11 @@ PERCENTS = ("p50", "p95", "p99")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=float, default=60, help="measured in each call (60)")
-    parser.add_argument("--warm-up", type=float, default=10, help="before that, seconds (10)")
-    parser.add_argument("--rounds", type=int, default=2, help="calls of each side (2)")
+    parser.add_argument("--seconds", type=above_zero, default=60, help="measured in each call (60)")
+    parser.add_argument("--warm-up", type=from_zero, default=10, help="before that, seconds (10)")
+    parser.add_argument("--rounds", type=count, default=2, help="calls of each side (2)")
     parser.add_argument(
-        "--slots", type=int, nargs="+", default=[3], metavar="L", help="windows of L frames (3)"
+        "--slots", type=count, nargs="+", default=[3], metavar="L", help="windows of L frames (3)"
     )
     parser.add_argument("--runtime", metavar="NAME[:VARIANT]", help="the server's")
     parser.add_argument(
@@ -99,7 +100,7 @@ def _sides(options: argparse.Namespace, stack: ExitStack) -> list[Side]:
         )
         return [*sides, Side(HELD_ECHO, stack.enter_context(held), counts=False)]
     runtime = ("--runtime", options.runtime) if options.runtime else ()
-    for slots in options.slots:
+    for slots in dict.fromkeys(options.slots):
         log = options.output / f"server-{slots}.log"
         server = stack.enter_context(product(log, "--slots", str(slots), *runtime))
         sides.append(Side(_name(slots), server, counts=True))
@@ -205,10 +206,9 @@ def _picture_table(calls: list[CallFigures]) -> Table:
         if call.server is not None:
             share = call.server.not_new_share
             rates = [call.server.rates[kind] for kind in COUNTED]
-            rows.append(
-                [call.side, call.new_synced_fps, None if share is None else 100 * share, *rates]
-            )
-    columns = ["call", "new synced, shown", "not new %", *COUNTED.values()]
+            not_new = None if share is None else 100 * share
+            rows.append([call.side, call.new_synced_fps, not_new, *rates, call.server.ladder])
+    columns = ["call", "new synced, shown", "not new %", *COUNTED.values(), "ladder"]
     return Table("Pictures a second, as the server counts them", columns, rows)
 
 
@@ -239,8 +239,10 @@ def _targets(
 
 def _remarks(calls: list[CallFigures]) -> list[str]:
     remarks = []
-    if any(call.server is not None and not call.server.face_found for call in calls):
+    if any(call.server is not None and not call.face_found for call in calls):
         remarks.append("the server found no face at the end of a call: choose another --picture")
+    if any(call.server is not None and call.server.ladder for call in calls):
+        remarks.append("the server gave up quality (ladder): the figures are not the full window's")
     if unreadable := sum(call.unreadable for call in calls):
         looks = sum(len(call.period.shown) for call in calls)
         remarks.append(f"{unreadable} of {looks} stamps could not be read")
@@ -270,6 +272,7 @@ def _call_data(call: CallFigures) -> dict[str, Any]:
         "other_cpu_percent": call.other_cpu,
         "server_rates": call.server.rates if call.server else None,
         "not_new_share": call.server.not_new_share if call.server else None,
+        "ladder": call.server.ladder if call.server else None,
         "video_buffer_ms": call.period.buffer_ms("in_video"),
         "audio_buffer_ms": call.period.buffer_ms("in_audio"),
         "browser": call.period.after,

@@ -42,6 +42,11 @@ class Material:
     voice: NDArray[np.int16]
     names: tuple[str, str]
 
+    @property
+    def there_and_back(self) -> list[Rgb]:
+        """The pictures forwards and backwards: a loop without a jump."""
+        return [*self.pictures, *self.pictures[-2:0:-1]]
+
     def jpeg(self, index: int) -> bytes:
         bgr = cv2.cvtColor(self.pictures[index], cv2.COLOR_RGB2BGR)
         _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
@@ -56,10 +61,9 @@ class Material:
 
     def write_camera(self, path: Path) -> None:
         """YUV4MPEG2 at 25 fps: of a motion JPEG Chromium assumes 30. Stamps count the frames."""
-        backwards = self.pictures[-2:0:-1]
         with path.open("wb") as sink:
             sink.write(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F{FPS}:1 Ip A1:1 C420jpeg\n".encode())
-            for number, picture in enumerate([*self.pictures, *backwards]):
+            for number, picture in enumerate(self.there_and_back):
                 rgb = picture.copy()
                 draw_stamp(rgb, number)
                 sink.write(b"FRAME\n" + cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420).tobytes())

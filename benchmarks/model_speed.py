@@ -9,7 +9,7 @@ import numpy as np
 
 from engine import LipSyncEngine
 from engine.audio import MEL_COLUMNS, N_MELS, SILENCE_LEVEL
-from engine.runtime.protocol import GRAPHS, REFERENCE, Manifest, Runtime, Tensor
+from engine.runtime.protocol import GRAPHS, REFERENCE, Input, Manifest, Runtime, Tensor
 from engine.stream import WindowInput
 
 from .errors import BenchError
@@ -85,7 +85,7 @@ def measure_model(
     """Raises EngineError."""
     shown = DEFAULT_SLOTS if DEFAULT_SLOTS in slots else slots[0]
     graphs = []
-    for graph, inputs in graph_inputs(manifest, shown).items():
+    for graph, inputs in graph_inputs(manifest, shown, runtime).items():
         spent = timed(partial(runtime.run, graph, inputs), count)
         graphs.append(GraphSpeed(graph, spent, _work(manifest, graph, inputs)))
     ticks = [
@@ -100,7 +100,7 @@ def measure_model(
     return ModelSpeed(name, threads, graphs, ticks, limit)
 
 
-def _work(manifest: Manifest, graph: str, inputs: dict[str, Tensor]) -> Work | None:
+def _work(manifest: Manifest, graph: str, inputs: dict[str, Input]) -> Work | None:
     """Of the fp32 file: what another variant computes is the same."""
     try:
         return count_work(manifest.path(graph, REFERENCE), inputs)
@@ -108,8 +108,10 @@ def _work(manifest: Manifest, graph: str, inputs: dict[str, Tensor]) -> Work | N
         return None
 
 
-def graph_inputs(manifest: Manifest, slots: int) -> dict[str, dict[str, Tensor]]:
-    """What one tick of one stream gives to each graph: random, of the right shape and size."""
+def graph_inputs(manifest: Manifest, slots: int, runtime: Runtime) -> dict[str, dict[str, Input]]:
+    """What one tick of one stream gives to each graph: random, of the right shape and size. The
+    tokens are what `runtime` hears.
+    """
     rng = np.random.default_rng(0)
 
     def noise(*shape: int) -> Tensor:
@@ -118,23 +120,24 @@ def graph_inputs(manifest: Manifest, slots: int) -> dict[str, dict[str, Tensor]]
     side, crop = manifest.latent_side, manifest.crop_px
     z = noise(1, manifest.latent_channels, side, side)
     window = noise(1, slots, *z.shape[1:])
+    sound = {
+        "mel": SILENCE_LEVEL + noise(slots, N_MELS, MEL_COLUMNS),
+        "heard": np.ones((slots, MEL_COLUMNS), np.float32),
+    }
     inputs = {
-        "encoder": {"crop": np.clip(noise(1, 3, crop, crop), -1, 1)},
-        "audio": {
-            "mel": SILENCE_LEVEL + noise(slots, N_MELS, MEL_COLUMNS),
-            "heard": np.ones((slots, MEL_COLUMNS), np.float32),
-        },
+        "encoder": {"crop": rng.integers(0, 256, (1, crop, crop, 3), np.uint8)},
+        "audio": sound,
         "denoiser": {
             "x": window,
             "z": window,
             "level": np.array([manifest.levels[slots]], np.float32),
-            "tokens": noise(1, slots, 5, 192),
+            "tokens": runtime.run("audio", sound)[0][None],
             "strength": np.ones(1, np.float32),
             "mouth": np.full((1, 2), 0.5, np.float32),
         },
         "decoder": {"z": z},
         "motion": {"z": z, "source": z},
-        "landmarks": {"patch": np.clip(noise(1, 3, PATCH, PATCH), -1, 1)},
+        "landmarks": {"patch": rng.integers(0, 256, (1, PATCH, PATCH, 3), np.uint8)},
     }
     return {graph: inputs[graph] for graph in GRAPHS}
 

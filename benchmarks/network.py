@@ -13,8 +13,10 @@ from typing import Any
 
 from engine.media import FPS
 
-from .figures import Spread, spread
+from .errors import BenchError
+from .figures import Spread, new_pictures, spread
 from .material import load_material
+from .options import above_zero, count
 from .outcome import Cell, Outcome, Table, Target
 from .processes import Running, product
 from .recording import Recording, record
@@ -23,23 +25,21 @@ from .replay import RecordedCall, now_s
 from .returned import (
     FREEZE_S,
     freezes,
-    newly_shown,
     picture_ages_ms,
     pictures_in,
     skew_ms,
     steady_from_s,
 )
-from .scrape import Scrape, scrape
+from .scrape import Scrape, concealed_ms, scrape
 from .sound_path import sound_path
 
 NARROW_KBPS = 500.0
-OUTAGE_S = 1.0
+OUTAGE, OUTAGE_S = "outage", 1.0
 STEADY_FPS = 24.0
 SETTLE_S = 3.0
 FIRST_LOSS_FPS = 24.0
 RECOVERY_LIMIT_S = 3.0
 SKEW_LIMIT_MS = 45.0
-CONCEALED = ("concealed", "late")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,17 @@ class Outage:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=float, default=15, help="measured in each call (15)")
+    parser.add_argument("--seconds", type=above_zero, default=15, help="measured in each call (15)")
     parser.add_argument("--seed", type=int, default=0, help="of the network's accidents (0)")
     parser.add_argument(
-        "--kbps", type=int, default=1500, help="bit rate of the pictures, both ways (1500)"
+        "--kbps", type=count, default=1500, help="bit rate of the pictures, both ways (1500)"
     )
     parser.add_argument(
-        "--line", type=float, default=NARROW_KBPS, metavar="KBPS", help="the narrow line's (500)"
+        "--line",
+        type=above_zero,
+        default=NARROW_KBPS,
+        metavar="KBPS",
+        help="the narrow line's (500)",
     )
     parser.add_argument("--only", nargs="+", metavar="ROW", help="not all conditions; 'outage' too")
 
@@ -87,16 +91,23 @@ def run(options: argparse.Namespace) -> Outcome:
     """Raises BenchError."""
     material = load_material(options.picture, options.voice)
     recording = record(material, options.kbps)
-    wanted = [c for c in conditions(options.line) if not options.only or c.name in options.only]
+    wanted = _wanted(conditions(options.line), options.only)
     flags = ("--video-kbps", str(options.kbps))
     rows, outage = [], None
     with product(options.output / "server.log", *flags) as server:
         for condition in wanted:
             job = _measure(server, recording, condition, options.seed, options.seconds)
             rows.append(asyncio.run(job))
-        if not options.only or "outage" in options.only:
+        if not options.only or OUTAGE in options.only:
             outage = asyncio.run(_measure_outage(server, recording, options.seed, options.seconds))
     return _outcome(rows, outage, material.names, options.seed)
+
+
+def _wanted(offered: list[Condition], only: list[str] | None) -> list[Condition]:
+    names = [*(condition.name for condition in offered), OUTAGE]
+    if unknown := [name for name in only or () if name not in names]:
+        raise BenchError(f"no row '{unknown[0]}': choose among {', '.join(names)}")
+    return [condition for condition in offered if not only or condition.name in only]
 
 
 async def _measure(
@@ -138,20 +149,17 @@ def _row(
     begin_s, end_s = period
     seconds = end_s - begin_s
     pictures = pictures_in(call, begin_s, end_s)
-
-    def counted(name: str, **labels: str) -> float:
-        return after.value(name, **labels) - before.value(name, **labels)
-
+    received = after.value("frames_total", stage="in") - before.value("frames_total", stage="in")
     return Row(
         condition=condition.name,
         seconds=seconds,
-        fps_in=counted("frames_total", stage="in") / seconds,
+        fps_in=received / seconds,
         fps_out=len(pictures) / seconds,
-        fps_new=len(newly_shown(pictures)) / seconds,
+        fps_new=len(new_pictures(pictures)) / seconds,
         freezes=freezes(pictures, begin_s, end_s),
-        concealed_ms=1000 * sum(counted("sound_seconds_total", kind=kind) for kind in CONCEALED),
+        concealed_ms=concealed_ms(after) - concealed_ms(before),
         lost_sound_ms=sound_path(
-            [a for a in call.audio.arrivals if begin_s <= a.at_s < end_s]
+            [a for a in call.audio.arrivals if begin_s <= a.at_s < end_s], begin_s, end_s
         ).missing_ms,
         skew_ms=skew_ms(call, recording, begin_s, offset_s),
         age=spread(picture_ages_ms(pictures)),
@@ -175,7 +183,7 @@ async def _measure_outage(
     finally:
         await call.close()
         relay.close()
-    shown = [p.at_s for p in newly_shown(pictures_in(call, over_s, now_s()))]
+    shown = [p.at_s for p in new_pictures(pictures_in(call, over_s, now_s()))]
     heard = [a.at_s for a in call.audio.arrivals if a.at_s >= over_s]
     return Outage(
         shown[0] - over_s if shown else None,

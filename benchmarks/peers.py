@@ -20,10 +20,11 @@ from engine.engine import WEIGHTS
 from engine.runtime.choice import start
 from engine.runtime.protocol import REFERENCE, Manifest, Runtime
 
-from .clip_speed import WARM_TICKS
+from .clip_speed import ClipTick
 from .figures import Spread, spread
 from .material import Material, load_material
 from .model_speed import DEFAULT_SLOTS, Tick, graph_inputs
+from .options import count
 from .outcome import Cell, Outcome, Table, Target
 from .peer_graphs import PeerFacts, write_peers
 from .work import Work, count_work
@@ -32,7 +33,6 @@ RATIO_LIMIT = 0.5
 AGAINST = "Wav2Lip-96"
 NOT_IN_TICK = "landmarks"
 WARM = 3
-STEP = 640  # samples of 16 kHz sound a tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Contender:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rounds", type=int, default=60, help="of all in turn (60)")
-    parser.add_argument("--threads", type=int, default=1, help="of one model call (1)")
+    parser.add_argument("--rounds", type=count, default=60, help="of all in turn (60)")
+    parser.add_argument("--threads", type=count, default=1, help="of one model call (1)")
     parser.add_argument(
         "--runtime",
         default="onnxruntime",
@@ -100,7 +100,7 @@ def _ours(
     engine = LipSyncEngine(manifest, runtime, DEFAULT_SLOTS)
     jobs: dict[str, Callable[[], object]] = {
         f"our tick, {runtime.variant}": Tick(engine, 1),
-        f"our tick with face and paste, {runtime.variant}": _ClipTick(engine, material),
+        f"our tick with face and paste, {runtime.variant}": ClipTick(engine, material),
     }
     names = [f"our tick, {runtime.variant}"]
     if runtime.variant != REFERENCE:
@@ -109,29 +109,11 @@ def _ours(
         jobs[names[-1]] = Tick(LipSyncEngine(manifest, reference, DEFAULT_SLOTS), 1)
     parts = [
         count_work(manifest.path(graph, REFERENCE), inputs)
-        for graph, inputs in graph_inputs(manifest, DEFAULT_SLOTS).items()
+        for graph, inputs in graph_inputs(manifest, DEFAULT_SLOTS, runtime).items()
         if graph != NOT_IN_TICK
     ]
     work = Work(sum(part.params for part in parts), sum(part.macs for part in parts))
     return jobs, dict.fromkeys(names, work)
-
-
-class _ClipTick:
-    """One `push_frame` after another, on the clip."""
-
-    def __init__(self, engine: LipSyncEngine, material: Material) -> None:
-        self._stream = engine.open_stream()
-        self._pictures = [*material.pictures, *material.pictures[-2:0:-1]]
-        self._voice = np.ascontiguousarray(material.voice[::3])
-        self._count = 0
-        for _ in range(WARM_TICKS):
-            self()
-
-    def __call__(self) -> None:
-        start = self._count * STEP % (len(self._voice) - STEP)
-        self._stream.push_audio(self._voice[start : start + STEP])
-        self._stream.push_frame(self._pictures[self._count % len(self._pictures)])
-        self._count += 1
 
 
 def _outcome(
@@ -179,7 +161,7 @@ def _table(found: list[Contender], against: float | None, runtime: Runtime, thre
         ]
         for c in found
     ]
-    title = f"One frame on {runtime.name}, {threads} thread, in turns"
+    title = f"One frame on {runtime.name}, in turns, threads: {threads}"
     columns = ["", "p50 ms", "p95 ms", "frames/s", f"over {AGAINST}", "GFLOP/s"]
     return Table(title, columns, rows)
 

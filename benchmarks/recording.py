@@ -32,7 +32,7 @@ class Recording:
 
 def record(material: Material, kbps: int, *, sound_s: float = 60.0) -> Recording:
     """Pictures there and back at `kbps`; at most `sound_s` of the voice."""
-    pictures = [*material.pictures, *material.pictures[-2:0:-1]]
+    pictures = material.there_and_back
     keyframes = list(range(0, len(pictures), KEYFRAME_EVERY))
     count = min(len(material.voice), round(sound_s * RATE_HZ)) // PACKET
     sound = _encode_sound(material.voice[: count * PACKET])

@@ -19,8 +19,7 @@ class Condition:
     """What a network does, in each direction. loss, reordered: shares of packets; jitter_ms: a
     packet is held up to that long, order is kept; a reordered one is held `reorder_ms` and
     overtaken. kbps: rate of the narrowest line, 0 for none; what would wait there longer than
-    `queue_ms` is
-    dropped.
+    `queue_ms` is dropped.
     """
 
     name: str

@@ -6,10 +6,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.media import FPS
 from streaming.jitter import timestamp_delta
 
-from .figures import spread
+from .figures import new_pictures, spread
 from .material import RATE_HZ
 from .recording import Recording
 from .replay import PICTURE_HZ, HeardSound, RecordedCall, Returned, SeenPicture
@@ -21,30 +20,21 @@ LATEST_S = 2.0  # sound that is later is not looked for
 LEAST_LIKENESS = 0.5
 
 
-def newly_shown(pictures: Sequence[SeenPicture]) -> list[SeenPicture]:
-    """Those that carry another stamp than the one before; unreadable ones are left out."""
-    new: list[SeenPicture] = []
-    for picture in pictures:
-        if picture.stamp is not None and (not new or picture.stamp != new[-1].stamp):
-            new.append(picture)
-    return new
-
-
 def picture_ages_ms(pictures: Sequence[SeenPicture]) -> list[float]:
     """From being sent to being decoded, of each new picture."""
-    new = newly_shown(pictures)
+    new = new_pictures(pictures)
     return [1000 * (p.at_s - p.sent_s) for p in new if p.sent_s is not None]
 
 
 def freezes(pictures: Sequence[SeenPicture], begin_s: float, end_s: float) -> int:
     """How often no new picture came for longer than FREEZE_S."""
-    times = [begin_s, *(picture.at_s for picture in newly_shown(pictures)), end_s]
+    times = [begin_s, *(picture.at_s for picture in new_pictures(pictures)), end_s]
     return sum(late - early > FREEZE_S for early, late in pairwise(times))
 
 
 def steady_from_s(pictures: Sequence[SeenPicture], after_s: float, fps: float) -> float | None:
     """From `after_s` to the first new picture that `fps` others a second follow for a second."""
-    times = [p.at_s for p in newly_shown(pictures) if p.at_s >= after_s]
+    times = [p.at_s for p in new_pictures(pictures) if p.at_s >= after_s]
     for first, last in zip(times, times[int(fps) :], strict=False):
         if last - first <= 1.0:
             return first - after_s
@@ -59,7 +49,7 @@ def skew_ms(
 
     begin_s: what arrived before does not count. offset_s: Unix time minus the notes' clock.
     """
-    pictures = [p for p in newly_shown(call.pictures) if p.at_s >= begin_s]
+    pictures = [p for p in new_pictures(call.pictures) if p.at_s >= begin_s]
     late_picture = []
     for picture in pictures:
         stated_s = _stated_s(call.video, picture.media, PICTURE_HZ)
@@ -142,8 +132,3 @@ def _reduced(samples: NDArray[np.int16], step: int) -> NDArray[np.float64]:
 
 def pictures_in(call: RecordedCall, begin_s: float, end_s: float) -> list[SeenPicture]:
     return [p for p in call.pictures if begin_s <= p.at_s < end_s]
-
-
-def new_share(pictures: Sequence[SeenPicture], seconds: float) -> float:
-    """New pictures over those that were sent."""
-    return len(newly_shown(pictures)) / (FPS * seconds)

@@ -62,6 +62,12 @@ def scrape(url: str) -> Scrape:
     return Scrape.parse(text, monotonic())
 
 
+def concealed_ms(metrics: Scrape) -> float:
+    """Sound that was missing on its way in, of all calls since the server's start."""
+    kinds = ("concealed", "late")
+    return 1000 * sum(metrics.value("sound_seconds_total", kind=kind) for kind in kinds)
+
+
 def gained(before: Buckets, after: Buckets) -> Buckets:
     return {edge: count - before.get(edge, 0.0) for edge, count in after.items()}
 

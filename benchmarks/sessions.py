@@ -1,9 +1,9 @@
 """How many calls the server carries: clients that send a recording join until something gives.
 
 The clients neither encode nor decode. The ramp ends where synced pictures fall below 24 a second
-in any call, the tick's p95 exceeds its 40 ms, or the server takes no further call; --unlimited
-takes the server's own limit away. With --hog N there is one call instead, and for a while N busy
-processes beside it.
+in any call, the tick's p95 exceeds its 40 ms, sound is lost, quality is given up, or the server
+takes no further call; --unlimited takes the server's own limit away. With --hog N there is one call
+instead, and for a while N busy processes beside it.
 """
 
 import argparse
@@ -14,14 +14,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from . import hog
-from .calls import COUNTED, RELEASED
+from .calls import server_figures
 from .errors import BenchError
 from .material import load_material
+from .options import above_zero, count
 from .outcome import Cell, Outcome, Table, Target
 from .processes import Running, cpu_s, product
 from .recording import Recording, record
 from .replay import RecordedCall, Refused, now_s
-from .scrape import Scrape, bucket_quantile, gained, scrape
+from .scrape import Scrape, bucket_quantile, scrape
 from .sound_path import pictures_per_second, sound_path
 
 KBPS = 1500
@@ -35,7 +36,7 @@ SETTLE_S = 3.0
 @dataclass(frozen=True, slots=True)
 class Load:
     """A period with `sessions` calls. synced_fps: of all, the mean, and of the worst call, the
-    least; received_fps: of the worst. cpu: percent of one core. ladder: the worst step seen.
+    least; received_fps: of the worst. cpu: percent of one core. ladder: the lowest step.
     """
 
     server: str
@@ -50,7 +51,7 @@ class Load:
     sound_missing_ms: float
     server_cpu: float | None
     client_cpu: float | None
-    ladder: float
+    ladder: int
 
     @property
     def breaks(self) -> str:
@@ -62,6 +63,8 @@ class Load:
             reasons.append("tick p95")
         if self.sound_missing_ms:
             reasons.append("sound")
+        if self.ladder:
+            reasons.append(f"quality, step {self.ladder}")
         return ", ".join(reasons)
 
 
@@ -80,8 +83,10 @@ class Ramp:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--most", type=int, default=8, help="calls at a time (8)")
-    parser.add_argument("--seconds", type=float, default=15, help="measured at each number (15)")
+    parser.add_argument("--most", type=count, default=8, help="calls at a time (8)")
+    parser.add_argument(
+        "--seconds", type=above_zero, default=15, help="measured at each number (15)"
+    )
     parser.add_argument("--runtime", metavar="NAME[:VARIANT]", help="the server's")
     parser.add_argument(
         "--unlimited", action="store_true", help="no limit of the server's own: see what gives"
@@ -90,10 +95,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--batching", nargs="+", metavar="MODE", help="a ramp for each value of this setting"
     )
     parser.add_argument(
-        "--hog", type=int, metavar="N", help="one call, N busy processes for a while"
+        "--hog", type=count, metavar="N", help="one call, N busy processes for a while"
     )
     parser.add_argument(
-        "--hog-seconds", type=float, default=10, help="before, during and after the hog, each (10)"
+        "--hog-seconds",
+        type=above_zero,
+        default=10,
+        help="before, during and after the hog, each (10)",
     )
 
 
@@ -142,19 +150,16 @@ async def _ramp(
 
 
 async def _measure(name: str, server: Running, calls: list[RecordedCall], seconds: float) -> Load:
-    begin_s, worst = now_s(), 0.0
+    begin_s = now_s()
     before, used = await asyncio.to_thread(scrape, server.url), (cpu_s(server.pid), _own_cpu_s())
-    after = before
-    while now_s() < begin_s + seconds:
-        await asyncio.sleep(min(1.0, seconds))
-        after = await asyncio.to_thread(scrape, server.url)
-        worst = max(worst, after.value("ladder_step"))
+    await asyncio.sleep(seconds)
+    after = await asyncio.to_thread(scrape, server.url)
     passed_s = after.at_s - before.at_s
     shares = [
         None if then is None or now is None else 100 * (now - then) / passed_s
         for then, now in zip(used, (cpu_s(server.pid), _own_cpu_s()), strict=True)
     ]
-    return load(name, calls, before, after, begin_s, shares, worst)
+    return load(name, calls, before, after, begin_s, shares)
 
 
 def _own_cpu_s() -> float | None:
@@ -168,37 +173,28 @@ def load(
     after: Scrape,
     begin_s: float,
     shares: Sequence[float | None],
-    ladder: float,
 ) -> Load:
-    passed_s = after.at_s - before.at_s
-    rates = {
-        stage: (
-            after.value("frames_total", stage=stage) - before.value("frames_total", stage=stage)
-        )
-        / passed_s
-        for stage in COUNTED
-    }
-    ticks = gained(
-        before.buckets("stage_seconds", stage="tick"), after.buckets("stage_seconds", stage="tick")
-    )
-    quantiles = [bucket_quantile(ticks, q) for q in (0.5, 0.95)]
-    released = sum(rates[kind] for kind in RELEASED)
+    """Of one period that ends now, between two scrapes."""
+    end_s = now_s()
+    server = server_figures(before, after)
+    quantiles = [bucket_quantile(server.stages.get("tick", {}), q) for q in (0.5, 0.95)]
+    not_new = server.not_new_share
     came = [[a for a in call.video.arrivals if a.at_s >= begin_s] for call in calls]
     heard = [[a for a in call.audio.arrivals if a.at_s >= begin_s] for call in calls]
     return Load(
         server=name,
         sessions=len(calls),
-        synced_fps=rates["out"] / len(calls),
+        synced_fps=server.rates["out"] / len(calls),
         least_synced_fps=min(_told_fps(call, begin_s) for call in calls),
-        received_fps=min(pictures_per_second(a, now_s() - begin_s) for a in came),
+        received_fps=min(pictures_per_second(a, end_s - begin_s) for a in came),
         tick_p50_ms=None if quantiles[0] is None else 1000 * quantiles[0],
         tick_p95_ms=None if quantiles[1] is None else 1000 * quantiles[1],
-        not_new=100 * (1 - rates["out"] / released) if released else None,
-        skipped=rates["skipped"],
-        sound_missing_ms=sum(sound_path(a).missing_ms for a in heard),
+        not_new=None if not_new is None else 100 * not_new,
+        skipped=server.rates["skipped"],
+        sound_missing_ms=sum(sound_path(a, begin_s, end_s).missing_ms for a in heard),
         server_cpu=shares[0],
         client_cpu=shares[1],
-        ladder=ladder,
+        ladder=server.ladder,
     )
 
 
@@ -245,7 +241,7 @@ def _table(ramps: list[Ramp]) -> Table:
                 [
                     x.server, x.sessions, x.synced_fps, x.least_synced_fps, x.received_fps,
                     x.tick_p50_ms, x.tick_p95_ms, x.not_new, x.skipped, x.sound_missing_ms,
-                    x.server_cpu, x.client_cpu, int(x.ladder), x.breaks or "carried",
+                    x.server_cpu, x.client_cpu, x.ladder, x.breaks or "carried",
                 ]
             )  # fmt: skip
         if ramp.refusal:

@@ -12,6 +12,7 @@ from .browser import CallPage, call, chromium
 from .errors import BenchError
 from .figures import Growth, growth
 from .material import load_material
+from .options import above_zero, from_zero
 from .outcome import Outcome, Table, Target
 from .processes import Running, product, resident_bytes, threads
 from .scrape import scrape
@@ -37,9 +38,12 @@ class Sample:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--minutes", type=float, default=10, help="length of the call (10)")
+    parser.add_argument("--minutes", type=above_zero, default=10, help="length of the call (10)")
     parser.add_argument(
-        "--warm-up", type=float, default=120, help="seconds that do not count, at most half (120)"
+        "--warm-up",
+        type=from_zero,
+        default=120,
+        help="seconds that do not count, at most half (120)",
     )
 
 

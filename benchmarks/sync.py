@@ -12,6 +12,7 @@ from typing import Any
 from .browser import Period, call, chromium
 from .figures import Spread, delays_ms, flash_onsets, skews_ms, spread
 from .material import Material, load_material
+from .options import above_zero, count, from_zero
 from .outcome import Outcome, Table, Target
 from .processes import echo, product
 
@@ -31,11 +32,14 @@ class SyncFigures:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=float, default=60, help="measured in each call (60)")
+    parser.add_argument("--seconds", type=above_zero, default=60, help="measured in each call (60)")
     parser.add_argument(
-        "--warm-up", type=float, default=15, help="before that: the browser's own sync settles (15)"
+        "--warm-up",
+        type=from_zero,
+        default=15,
+        help="before that: the browser's own sync settles (15)",
     )
-    parser.add_argument("--rounds", type=int, default=1, help="calls of each side (1)")
+    parser.add_argument("--rounds", type=count, default=1, help="calls of each side (1)")
     parser.add_argument(
         "--self-check",
         type=int,

@@ -15,10 +15,11 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from engine.errors import PersonError
-from engine.runtime.protocol import REFERENCE, Manifest, Runtime, Session, Tensor
+from engine.runtime.protocol import REFERENCE, Manifest, Runtime, Session
 
 CARD = "person.json"
 FORMAT = 1
+TENSORRT = "tensorrt"  # the runtime, and the file that is made for it
 NAME = re.compile(r"[a-z0-9-]{1,40}")
 
 
@@ -68,21 +69,28 @@ class Person:
         if found != self.hashes[file]:
             raise PersonError(f"{self.folder / file}: is damaged: personalize again")
 
-    def path(self, variant: str) -> Path:
-        """The graph for `variant`, or the only one there is."""
-        return self.folder / (self.files.get(variant) or next(iter(self.files.values())))
+    def path(self, runtime: str, variant: str) -> Path:
+        """The graph that a runtime takes: TensorRT a file of its own, the others that of `variant`,
+        or the first there is.
+
+        Raises:
+            PersonError: there is none.
+        """
+        usual = {kind: file for kind, file in self.files.items() if kind != TENSORRT}
+        if runtime == TENSORRT:
+            file = self.files.get(TENSORRT)
+        else:
+            file = usual.get(variant) or next(iter(usual.values()), None)
+        if file is None:
+            raise PersonError(f"person '{self.name}' has no file for {runtime}: personalize again")
+        return self.folder / file
 
 
 class PersonalDenoiser:
     """One person's denoiser in a runtime, shared by that person's streams."""
 
     def __init__(self, person: Person, session: Session) -> None:
-        self.person = person
-        self._session = session
-
-    def run(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """x0 of the denoiser's inputs."""
-        return self._session.run(inputs)[0]
+        self.person, self.session = person, session
 
 
 class PersonalDenoisers:
@@ -93,26 +101,38 @@ class PersonalDenoisers:
         self._runtime = runtime
         self._used: WeakValueDictionary[Path, PersonalDenoiser] = WeakValueDictionary()
         self._lock = Lock()
+        self._loading: dict[Path, Lock] = {}
 
     def fits(self, person: Person) -> bool:
-        """Whether the person was made for these weights."""
-        return person.base == self._base
+        """Whether the person was made for these weights and this runtime."""
+        try:
+            self._path(person)
+        except PersonError:
+            return False
+        return True
 
     def get(self, person: Person) -> PersonalDenoiser:
-        """Load it, or share the one that another stream uses.
+        """Load it, or share the one that another stream uses. Who asks for another person need not
+        wait meanwhile: on a GPU it may take a minute.
 
         Raises:
-            PersonError: it was made for other weights than these.
+            PersonError: it was made for other weights than these, or not for this runtime.
+            EngineError: the runtime refuses it.
         """
-        if not self.fits(person):
-            raise PersonError(
-                f"person '{person.name}' was made for other weights: personalize again"
-            )
-        path = person.path(self._runtime.variant)
+        path = self._path(person)
         with self._lock:
+            loading = self._loading.setdefault(path, Lock())
+        with loading:
             denoiser = self._used.get(path)
             # A folder that was written anew holds another denoiser under the same name.
             if denoiser is None or denoiser.person != person:
                 denoiser = PersonalDenoiser(person, self._runtime.load(path))
                 self._used[path] = denoiser
         return denoiser
+
+    def _path(self, person: Person) -> Path:
+        if person.base != self._base:
+            raise PersonError(
+                f"person '{person.name}' was made for other weights: personalize again"
+            )
+        return person.path(self._runtime.name, self._runtime.variant)

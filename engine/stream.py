@@ -159,7 +159,7 @@ class LipSyncStream:
 
     def push_frame(self, rgb: Rgb) -> list[SyncedFrame]:
         """One tick: take the next frame, uint8 (H, W, 3), and return the frame that is finished
-        (none while the window fills).
+        (none while the window fills). `rgb` is kept until then, and must not be written to.
         """
         return self.finish(self._denoise(self.prepare(rgb)))
 
@@ -170,7 +170,7 @@ class LipSyncStream:
         Returns None where nothing is to be denoised: no slot of the window has a face, or the frame
         is one between.
         """
-        if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
+        if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
             raise ValueError(f"a frame must be uint8 (H, W, 3), got {rgb.dtype} {rgb.shape}")
         self.stage_ms = {}
         with self._stage("face"):

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.audio import MEL_COLUMNS, N_MELS, SILENCE_LEVEL
 from engine.stream import DECODED, WindowInput
@@ -18,13 +19,18 @@ if TYPE_CHECKING:
 STAGES = ("encode", "audio", "denoise", "decode", "motion")
 
 
+def silence(slots: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mel windows (L, 80, M) and heard (L, M)."""
+    mel = np.full((slots, N_MELS, MEL_COLUMNS), SILENCE_LEVEL, np.float32)
+    return mel, np.ones((slots, MEL_COLUMNS), np.float32)
+
+
 def time_tick(engine: LipSyncEngine, slots: int | None = None) -> dict[str, float]:
     """ms of each of STAGES. slots: the window's own size by default."""
     rng = np.random.default_rng(0)
     slots, side, crop_px = slots or len(engine.levels), engine.latent_side, engine.facts.crop_px
     crop = rng.integers(0, 255, (crop_px, crop_px, 3), dtype=np.uint8)
-    mel = np.full((slots, N_MELS, MEL_COLUMNS), SILENCE_LEVEL, np.float32)
-    heard = np.ones((slots, MEL_COLUMNS), np.float32)
+    mel, heard = silence(slots)
     window = engine.open_window(0)
     window.resize(slots)
     top, left, right = (round(share * side) for share in DECODED)

@@ -50,6 +50,9 @@ class RollingWindow(Generic[Payload]):
         shape: latent shape (16, h, w).
         seed: draws eps, once: a new eps a frame would flicker.
         others: levels of the other sizes that `resize` may ask for.
+        rest: how far a value of an estimate must lie from the slot's last one to replace it. A
+            denoiser of few bits never gives the same answer twice, and answers itself through the
+            cached latents: on a still picture what it draws would shimmer.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class RollingWindow(Generic[Payload]):
         shape: tuple[int, int, int],
         seed: int = 0,
         others: Mapping[int, tuple[float, ...]] | None = None,
+        rest: float = 0.0,
     ) -> None:
         grids = {**(others or {}), len(levels): levels}
         for grid in grids.values():
@@ -68,6 +72,8 @@ class RollingWindow(Generic[Payload]):
         self.eps: Latent = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
         self._slots: deque[Slot[Payload]] = deque()
         self._pushed = False
+        self._rest = rest
+        self._last: Latent | None = None  # estimates of the tick before
 
     @property
     def slots(self) -> tuple[Slot[Payload], ...]:
@@ -93,6 +99,7 @@ class RollingWindow(Generic[Payload]):
     def clear(self) -> None:
         self._slots.clear()
         self._pushed = False
+        self._last = None
 
     def push(self, z: Latent, payload: Payload, real: bool = True) -> None:
         """Enter a frame: x = (1 - tau) z + tau eps. The first one also fills the older slots, as if
@@ -123,6 +130,8 @@ class RollingWindow(Generic[Payload]):
         """Take the denoiser's estimate (L, 16, h, w): the oldest slot leaves finished, the others
         move one level down. Two or more leave a window that shrinks, none one that grows.
         """
+        if self._rest:
+            x0 = self._rested(x0)
         leaving = max(0, len(self._slots) - self.size + 1)
         done = [(estimate, self._slots.popleft()) for estimate in x0[:leaving]]
         levels = self._grids[len(self._slots) + 1]
@@ -130,3 +139,9 @@ class RollingWindow(Generic[Payload]):
             slot.x = self.noised(estimate, float(level))
         self._pushed = False
         return done
+
+    def _rested(self, x0: Latent) -> Latent:
+        if self._last is not None and self._last.shape == x0.shape:
+            x0 = np.where(np.abs(x0 - self._last) < self._rest, self._last, x0)
+        self._last = x0
+        return x0

@@ -86,13 +86,17 @@ class Builder:
         path: Path,
         inputs: dict[str, Sequence[int | str]],
         outputs: dict[str, tuple[str, Sequence[int | str]]],
+        pixels: Sequence[str] = (),
     ) -> None:
-        """Write the graph, all float32 at its border; outputs: name -> (value, shape)."""
+        """Write the graph, float32 at its border but for the inputs named by `pixels`: uint8.
+        outputs: name -> (value, shape).
+        """
+        kinds = {n: TensorProto.UINT8 if n in pixels else TensorProto.FLOAT for n in inputs}
         named = [helper.make_node("Identity", [value], [n]) for n, (value, _) in outputs.items()]
         graph = helper.make_graph(
             self._nodes + named,
             path.stem,
-            [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()],
+            [helper.make_tensor_value_info(n, kinds[n], s) for n, s in inputs.items()],
             [
                 helper.make_tensor_value_info(n, TensorProto.FLOAT, s)
                 for n, (_, s) in outputs.items()

@@ -8,22 +8,33 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from itertools import cycle, islice
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from engine import LipSyncEngine
 from engine.media import MediaError, Picture, Voice
 from engine.runtime.onnxruntime import OnnxRuntime
-from engine.runtime.protocol import GRAPHS, REFERENCE, Manifest, Runtime, Session, Tensor
+from engine.runtime.protocol import (
+    GRAPHS,
+    REFERENCE,
+    Input,
+    Manifest,
+    Runtime,
+    Session,
+    Tensor,
+)
 from training.splits import held_out, refuse_held_out
 
 VOICE = Path(__file__).resolve().parent.parent / "web_client" / "demo" / "voice.mp3"
+FACE = VOICE.with_name("face.mp4")
+FACE_TICKS = 48  # enough of it
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg"}
 PICTURES = 96  # at most, spread evenly over the folder
 TICKS = 240  # in all
 FEWEST_TICKS = 4  # of one picture: the first ones fill the window
 
-Calls = list[dict[str, Tensor]]
+Calls: TypeAlias = list[dict[str, Input]]
 
 
 class Recorder:
@@ -37,8 +48,8 @@ class Recorder:
     def load(self, path: Path) -> Session:
         return self._runtime.load(path)
 
-    def run(self, graph: str, inputs: Mapping[str, Tensor]) -> list[Tensor]:
-        self.calls[graph].append({k: np.array(v, np.float32) for k, v in inputs.items()})
+    def run(self, graph: str, inputs: Mapping[str, Input]) -> list[Tensor]:
+        self.calls[graph].append({k: np.array(v) for k, v in inputs.items()})
         return self._runtime.run(graph, inputs)
 
     def warming(self) -> AbstractContextManager[None]:
@@ -65,9 +76,9 @@ def calibration_files(folder: Path) -> list[Path]:
     return [paths[i] for i in np.linspace(0, len(paths) - 1, min(PICTURES, len(paths))).astype(int)]
 
 
-def record(weights: Path, paths: list[Path], ticks: int = TICKS) -> dict[str, Calls]:
+def record(weights: Path, paths: list[Path], ticks: int | None = None) -> dict[str, Calls]:
     """Inputs of every graph of the fp32 variant in `weights`, in the order of the calls; of `ticks`
-    frames in all.
+    frames in all, TICKS by default.
 
     Raises:
         MediaError: a file is no picture.
@@ -79,7 +90,7 @@ def record(weights: Path, paths: list[Path], ticks: int = TICKS) -> dict[str, Ca
     heard = cycle([tick.pcm for tick in Voice(VOICE).ticks()])
     for path in paths:
         stream = engine.open_stream()
-        share = max(FEWEST_TICKS, ticks // len(paths))
+        share = max(FEWEST_TICKS, (ticks or TICKS) // len(paths))
         for rgb, pcm in zip(islice(Picture(path).frames(), share), heard, strict=False):
             stream.push_audio(pcm)
             stream.push_frame(rgb)

@@ -5,15 +5,16 @@ what a tracer leaves behind to keep an axis free.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import onnx
 import onnxruntime
 from onnx import NodeProto, helper, numpy_helper
 
-from engine.runtime.protocol import Tensor
+from engine.runtime.protocol import Input
 
-Feed = Mapping[str, Tensor]
+Feed: TypeAlias = Mapping[str, Input]
 
 
 def fold_shapes(model: onnx.ModelProto, feeds: Sequence[Feed]) -> onnx.ModelProto:

@@ -1,9 +1,11 @@
 """The networks as the engine calls them: one module a graph, with the input and output names of the
-contract.
+contract. Pictures go in and come out as they lie in memory: (N, rows, columns, colours), grey
+levels.
 """
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +14,53 @@ from torch import Tensor, nn
 from engine.audio import MEL_COLUMNS, N_MELS
 from engine.flow import level_grid
 from engine.model.audio_encoder import AudioEncoder
-from engine.model.autoencoder import Autoencoder
+from engine.model.autoencoder import Autoencoder, Decoder
 from engine.model.dit import Denoiser
+from engine.model.motion import MotionNet
+
+HALF_RANGE = 127.5  # grey levels from -1 to 0, and from 0 to 1
+
+
+class FromPixels(nn.Module):
+    """A network of pictures (N, 3, S, S) in -1..1, for uint8 (N, S, S, 3)."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = deepcopy(net)
+        first = next(layer for layer in self.net.modules() if isinstance(layer, nn.Conv2d))
+        with torch.no_grad():
+            first.weight /= HALF_RANGE
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        # TensorRT does nothing with bytes but convert them, so that comes first.
+        return self.net((pixels.float() - HALF_RANGE).permute(0, 3, 1, 2))
+
+
+class ToPixels(nn.Module):
+    """The decoder: z (N, 16, h, w) -> crop (N, 12h, 12w, 3), 0..255, not clipped."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.decoder = deepcopy(decoder)
+        last = self.decoder.layers[-2]
+        with torch.no_grad():
+            last.weight *= HALF_RANGE
+            last.bias *= HALF_RANGE
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.decoder(z).permute(0, 2, 3, 1) + HALF_RANGE
+
+
+class Moving(nn.Module):
+    """The motion net, its motion (N, 4h, 4w, 2); kept and covered (N, 1, 4h, 4w)."""
+
+    def __init__(self, net: MotionNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, z: Tensor, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        motion, kept, covered = self.net(z, source)
+        return motion.permute(0, 2, 3, 1), kept, covered
 
 
 class Hearing(nn.Module):
@@ -51,8 +98,8 @@ def graphs(autoencoder: Autoencoder, audio: AudioEncoder, denoiser: Denoiser) ->
     batch = {0: "batch"}
     return {
         "encoder": Graph(
-            autoencoder.encoder,
-            {"crop": normal(2, 3, crop_px, crop_px).clamp(-1, 1)},
+            FromPixels(autoencoder.encoder),
+            {"crop": torch.randint(256, (2, crop_px, crop_px, 3), generator=generator).byte()},
             ("z",),
             {"crop": batch},
         ),
@@ -64,13 +111,13 @@ def graphs(autoencoder: Autoencoder, audio: AudioEncoder, denoiser: Denoiser) ->
         ),
         "denoiser": denoiser_graph(denoiser),
         "decoder": Graph(
-            autoencoder.decoder,
+            ToPixels(autoencoder.decoder),
             {"z": normal(2, c.latent_channels, side, side)},
             ("crop",),
             {"z": {0: "batch", 2: "height", 3: "width"}},  # a part of a crop decodes on its own
         ),
         "motion": Graph(
-            autoencoder.motion,
+            Moving(autoencoder.motion),
             {
                 "z": normal(2, c.latent_channels, side, side),
                 "source": normal(2, c.latent_channels, side, side),

@@ -8,22 +8,17 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 
 from export.graphs import Graph
+from export.parity import ParityError, run_onnx, run_torch
 
 OPSET = 17
 LARGEST_ERROR = 2e-3  # fp32 graphs agree to rounding; more means that the export is wrong
 
 
-class ParityError(RuntimeError):
-    """An exported graph does not compute what the torch module does."""
-
-
 def export_graph(name: str, graph: Graph, path: Path) -> float:
-    """Write one graph and return its largest absolute error against torch, relative to the output's
-    deviation.
+    """Write one graph and return its `largest_error`.
 
     Raises:
         ParityError: the file disagrees with torch; it is removed.
@@ -43,7 +38,7 @@ def export_graph(name: str, graph: Graph, path: Path) -> float:
             output_names=list(graph.outputs),
             dynamic_axes=graph.free_axes | {name: {0: "batch"} for name in graph.outputs},
         )
-    error = parity(graph, path)
+    error = largest_error(graph, path)
     if error > LARGEST_ERROR:
         path.unlink()
         raise ParityError(
@@ -52,14 +47,13 @@ def export_graph(name: str, graph: Graph, path: Path) -> float:
     return error
 
 
-def parity(graph: Graph, path: Path) -> float:
-    """Largest |onnx - torch| over the deviation of the torch output, which may be constant."""
-    with torch.no_grad():
-        expected = graph.module(*graph.inputs.values())
-    expected = expected if isinstance(expected, tuple) else (expected,)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    got = session.run(list(graph.outputs), {k: v.numpy() for k, v in graph.inputs.items()})
+def largest_error(graph: Graph, path: Path) -> float:
+    """Of the file on the example inputs: |onnx - torch| over the deviation of the torch output,
+    which may be constant.
+    """
+    call = {name: value.numpy() for name, value in graph.inputs.items()}
+    (got,), (expected,) = run_onnx(path, [call]), run_torch(graph, [call])
     return max(
-        float(np.abs(g - e.numpy()).max() / (e.numpy().std() + 1e-4))
-        for g, e in zip(got, expected, strict=True)
+        float(np.abs(got[name] - value).max() / (value.std() + 1e-4))
+        for name, value in expected.items()
     )

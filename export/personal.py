@@ -14,15 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 from engine.model.dit import Denoiser
-from engine.personal import CARD, FORMAT, base_of
+from engine.personal import CARD, FORMAT, TENSORRT, base_of
 from engine.runtime.protocol import REFERENCE, Manifest
-from export.graphs import denoiser_graph
+from export.folding import fold_shapes
+from export.graphs import Graph, denoiser_graph
 from export.onnx_files import export_graph
+from export.precision import to_half, with_cached_noise
 from export.quantised_denoiser import write_denoiser
+from export.tensorrt import sized
 
 ADAPTER = "adapter.npz"
+SIZES = ((2, 1), (5, 2), (3, 3), (4, 4))  # batch and slots, which stay free
 
 
 @contextmanager
@@ -55,16 +60,21 @@ def write_person(
     adapter: Mapping[str, np.ndarray],
     full_precision: bool = False,
 ) -> None:
-    """Write the graphs of a merged denoiser, the adapter alone, and the card.
+    """Write the graphs of a merged denoiser, for CPUs and for TensorRT, the adapter alone, and the
+    card.
 
     Raises:
         ParityError: an exported graph does not compute what torch does.
     """
-    files = {"int8": "denoiser.int8.onnx"}
+    files = {"int8": "denoiser.int8.onnx", TENSORRT: "denoiser.tensorrt.onnx"}
     write_denoiser(merged, folder / files["int8"])
+    graph, exact = denoiser_graph(merged), folder / "denoiser.onnx"
+    export_graph("denoiser", graph, exact)
+    onnx.save(_for_tensorrt(onnx.load(str(exact)), graph), str(folder / files[TENSORRT]))
     if full_precision:
-        files[REFERENCE] = "denoiser.onnx"
-        export_graph("denoiser", denoiser_graph(merged), folder / files[REFERENCE])
+        files[REFERENCE] = exact.name
+    else:
+        exact.unlink()
     parts: dict[str, Any] = dict(adapter)
     np.savez_compressed(folder / ADAPTER, **parts)
     hashes = {
@@ -81,6 +91,13 @@ def write_person(
             "hashes": hashes,
         },
     )
+
+
+def _for_tensorrt(denoiser: onnx.ModelProto, graph: Graph) -> onnx.ModelProto:
+    """In half precision, with the window's noise added inside, as the shipped one is prepared."""
+    call = {name: value.numpy() for name, value in graph.inputs.items()}
+    feeds = [sized("denoiser", call, batch, slots) for batch, slots in SIZES]
+    return with_cached_noise(to_half(fold_shapes(denoiser, feeds)))
 
 
 def add_facts(folder: Path, facts: Mapping[str, Any]) -> None:

@@ -1,5 +1,5 @@
-"""float32 graphs -> half precision, or symmetric int8 amid float32: TensorRT builds what it reads
-(strongly typed), so the file decides. The border stays float32.
+"""float32 graphs -> half precision (float16 or bfloat16), or symmetric int8 amid float32: TensorRT
+builds what it reads (strongly typed), so the file decides. The border stays as it is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
+from onnx import (
+    NodeProto,
+    TensorProto,
+    helper,
+    numpy_helper,
+    shape_inference,
+    version_converter,
+)
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
@@ -23,9 +30,8 @@ from export.calibration import Calls
 
 PHASES = ("Sin", "Cos")
 LAYERS = ("Conv", "MatMul", "Gemm")
-# Of shares, 0..1, that errors are told in: the faces that calibrate have next to nothing before
-# them.
-LEAST_DEVIATION = {"covered": 0.3, "kept": 0.1}
+HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+BFLOAT16_OPSET = 22  # the first whose convolutions take it
 
 
 class _Reader(CalibrationDataReader):
@@ -46,31 +52,36 @@ def to_int8(model: onnx.ModelProto, calls: Calls) -> onnx.ModelProto:
         plain, quantised = Path(folder) / "plain.onnx", Path(folder) / "quantised.onnx"
         onnx.save(model, str(plain))
         logging.disable(logging.WARNING)  # advice to optimise first; the graph is folded already
-        quantize_static(
-            str(plain),
-            str(quantised),
-            _Reader(calls),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(LAYERS),
-            nodes_to_exclude=layers[-1:],
-            per_channel=True,
-            activation_type=QuantType.QInt8,
-            weight_type=QuantType.QInt8,
-            extra_options={
-                "ActivationSymmetric": True,
-                "WeightSymmetric": True,
-                "QuantizeBias": False,
-                "MatMulConstBOnly": True,
-            },
-        )
-        logging.disable(logging.NOTSET)
+        try:
+            quantize_static(
+                str(plain),
+                str(quantised),
+                _Reader(calls),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=list(LAYERS),
+                nodes_to_exclude=layers[-1:],
+                per_channel=True,
+                activation_type=QuantType.QInt8,
+                weight_type=QuantType.QInt8,
+                extra_options={
+                    "ActivationSymmetric": True,
+                    "WeightSymmetric": True,
+                    "QuantizeBias": False,
+                    "MatMulConstBOnly": True,
+                },
+            )
+        finally:
+            logging.disable(logging.NOTSET)
         return onnx.load(str(quantised))
 
 
-def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Every float32 value becomes float16, but for the border, what leads to a sine or cosine (a
-    phase of a hundred has no decimals in half precision), and a sum with an input at the border.
+def to_half(model: onnx.ModelProto, kind: int = TensorProto.FLOAT16) -> onnx.ModelProto:
+    """Every float32 value becomes `kind`, FLOAT16 or BFLOAT16, but for the border, what leads to a
+    sine or cosine (a phase of a hundred has no decimals in half precision), and a sum that is an
+    output: a bfloat16 near 255 or 1 has a step of 1 grey level, or of half a pixel.
     """
+    if kind == TensorProto.BFLOAT16:
+        model = version_converter.convert_version(model, BFLOAT16_OPSET)
     half = shape_inference.infer_shapes(model)
     graph = half.graph
     is_float = {i.name for i in graph.initializer if i.data_type == TensorProto.FLOAT}
@@ -92,8 +103,8 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
             return name
         if (name, wanted) not in cast:
             is_half = name not in made_whole and name not in weights
-            if name in weights or is_half != (wanted == TensorProto.FLOAT16):
-                cast[name, wanted] = f"{name}_{'half' if wanted == TensorProto.FLOAT16 else 'full'}"
+            if name in weights or is_half != (wanted == kind):
+                cast[name, wanted] = f"{name}_{'half' if wanted == kind else 'full'}"
                 if name in weights:
                     array = numpy_helper.to_array(weights[name])
                     array = array.astype(helper.tensor_dtype_to_np_dtype(wanted))
@@ -107,7 +118,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
 
     for node in graph.node:
         stays = node.output[0] in whole
-        wanted = TensorProto.FLOAT if stays else TensorProto.FLOAT16
+        wanted = TensorProto.FLOAT if stays else kind
         for k, name in enumerate(node.input):
             node.input[k] = as_type(name, wanted)
         for attribute in node.attribute:
@@ -120,7 +131,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
         nodes.append(node)
         for k, name in enumerate(node.output):
             if name in outputs and not stays:
-                node.output[k] = cast[name, TensorProto.FLOAT16] = f"{name}_half"
+                node.output[k] = cast[name, kind] = f"{name}_half"
                 cast[name, TensorProto.FLOAT] = name
                 nodes.append(
                     helper.make_node(
@@ -129,11 +140,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
                 )
     used = {name for node in nodes for name in node.input}
     kept = [i for i in graph.initializer if i.name in used]
-    copies = []
-    for node in nodes:
-        copy = NodeProto()
-        copy.CopyFrom(node)
-        copies.append(copy)
+    copies = [_copy(node) for node in nodes]
     del graph.node[:], graph.initializer[:], graph.value_info[:]
     graph.node.extend(copies)
     graph.initializer.extend(kept)
@@ -144,18 +151,56 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
 def _kept_whole(graph: onnx.GraphProto) -> set[str]:
     """First outputs of the nodes that stay in float32."""
     maker = {output: node for node in graph.node for output in node.output}
-    inputs, outputs = ({v.name for v in values} for values in (graph.input, graph.output))
+    outputs = {v.name for v in graph.output}
     waiting = [n for n in graph.node if n.op_type in PHASES]
     whole: set[str] = set()
     while waiting:
         node = waiting.pop()
         whole.add(node.output[0])
         waiting += [maker[i] for i in node.input if i in maker and maker[i].output[0] not in whole]
-    for node in graph.node:
-        at_border = node.output[0] in outputs and not inputs.isdisjoint(node.input)
-        if node.op_type == "Add" and at_border:
-            whole.add(node.output[0])
-    return whole
+    sums = [n.output[0] for n in graph.node if n.op_type == "Add"]
+    return whole | outputs.intersection(sums)
+
+
+def rounded(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A graph in half precision as it is to be computed: in float32, every value of half precision
+    rounded to that. ONNX Runtime's CPU has no kernels for bfloat16, and leaves out the roundings
+    between those that it lacks for float16.
+    """
+    emulated = onnx.ModelProto()
+    emulated.CopyFrom(model)
+    graph = emulated.graph
+    kinds = {
+        v.name: v.type.tensor_type.elem_type
+        for v in shape_inference.infer_shapes(model).graph.value_info
+    }
+    for weight in graph.initializer:
+        _widen(weight)
+    nodes: list[NodeProto] = []
+    for node in map(_copy, model.graph.node):
+        for attribute in node.attribute:
+            if attribute.name == "to" and attribute.i in HALVES:
+                attribute.i = TensorProto.FLOAT
+            if attribute.HasField("t"):
+                _widen(attribute.t)
+        nodes.append(node)
+        for k, name in enumerate(node.output):
+            if kinds.get(name) in HALVES:
+                node.output[k], short = f"{name}_exact", f"{name}_short"
+                nodes += [
+                    helper.make_node("Cast", [node.output[k]], [short], to=kinds[name]),
+                    helper.make_node("Cast", [short], [name], to=TensorProto.FLOAT),
+                ]
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(nodes)
+    onnx.checker.check_model(emulated)
+    return emulated
+
+
+def _widen(tensor: TensorProto) -> None:
+    if tensor.data_type in HALVES:
+        array = numpy_helper.to_array(tensor).astype(np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
 
 
 def with_cached_noise(denoiser: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,8 +1,9 @@
 """The autoencoder in int8 for ONNX Runtime: convolutions channels last, from ranges seen on
 calibration crops.
 
-What touches pixels or latents stays float32: the first convolution, and the decoder's last, whose
-rounding would show as grain. After a ReLU the 8 bits are all spent above zero.
+The encoder reads grey levels as they are, 8 bits. Convolutions that read latents stay float32, and
+the decoder's last, whose rounding would show as grain. After a ReLU the 8 bits are all spent above
+zero.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from engine.model.autoencoder import Decoder, Encoder
 from engine.model.motion import MotionNet
 from engine.model.residual import Residual
 from export.builder import CONTRIB, LARGEST_WEIGHT, Builder
+from export.graphs import HALF_RANGE
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,9 @@ class PictureBuilder(Builder):
         q = self.op("Transpose", x.name, perm=[0, 3, 1, 2])
         return self.op("DequantizeLinear", q, np.float32(x.scale), np.uint8(x.zero))
 
-    def float_conv(self, x: str, weight: Tensor, bias: Tensor, stride: int = 1) -> str:
-        """On a float32 value: a kernel three strides wide, padded by one."""
-        return self.op(
-            "Conv", x, weight, bias,
-            kernel_shape=[3 * stride] * 2, strides=[stride] * 2, pads=[stride] * 4,
-        )  # fmt: skip
+    def float_conv(self, x: str, weight: Tensor, bias: Tensor) -> str:
+        """3 x 3 on a float32 value (N, C, h, w)."""
+        return self.op("Conv", x, weight, bias, kernel_shape=[3, 3], pads=[1] * 4)
 
     def conv(
         self, x: Quantity, conv: nn.Conv2d, relu: bool, order: Tensor | None = None
@@ -120,61 +119,78 @@ class PictureBuilder(Builder):
         order = torch.arange(4 * count).reshape(count, 4).T.flatten()
         x = self.conv(x, conv, relu=False, order=order)
         seen = F.pixel_shuffle(x.seen[:, order.argsort()], 2)
-        rows = self.op(
-            "Transpose", self.reshape(x.name, 0, 0, 0, 2, 2 * count), perm=[0, 1, 3, 2, 4]
-        )
-        sizes = self.op("Mul", self.op("Shape", x.name), np.array([1, 2, 2, 1]))
+        return Quantity(self.spread(x.name, 2, count), x.scale, x.zero, seen)
+
+    def spread(self, x: str, factor: int, count: int) -> str:
+        """(N, h, w, factor factor count), in the order (row, column, count), -> (N, factor h,
+        factor w, count).
+        """
+        blocks = self.reshape(x, 0, 0, 0, factor, factor * count)
+        rows = self.op("Transpose", blocks, perm=[0, 1, 3, 2, 4])
+        sizes = self.op("Mul", self.op("Shape", x), np.array([1, factor, factor, 1]))
         sizes = self.op("Slice", sizes, np.array([0]), np.array([3]))
-        shape = self.op("Concat", sizes, np.array([count]), axis=0)
-        return Quantity(self.op("Reshape", rows, shape), x.scale, x.zero, seen)
+        return self.op("Reshape", rows, self.op("Concat", sizes, np.array([count]), axis=0))
 
 
-def on_pixels(conv: nn.Conv2d, fold: int) -> Tensor:
-    """PixelUnshuffle(fold) and a 3 x 3 convolution as one with stride `fold`: (O, 3 fold fold, 3,
-    3) -> (O, 3, 3 fold, 3 fold).
+@torch.no_grad()
+def on_pixels(conv: nn.Conv2d, fold: int) -> nn.Conv2d:
+    """PixelUnshuffle(fold) and a 3 x 3 convolution as one on pixels as they lie in memory: `fold`
+    neighbours of a row are the channels, (N, 3 fold, S, S / fold) in the order (column, colour).
     """
-    weight = conv.weight.reshape(-1, 3, fold, fold, 3, 3)  # (O, C, row, column, i, j)
-    return weight.permute(0, 1, 4, 2, 5, 3).reshape(-1, 3, 3 * fold, 3 * fold)
+    reach, weight = 3 * fold, conv.weight.reshape(-1, 3, fold, fold, 3, 3)
+    weight = weight.permute(0, 3, 1, 4, 2, 5)  # (O, column, colour, i, row, j)
+    direct = nn.Conv2d(reach, conv.out_channels, (reach, 3), (fold, 1), (fold, 1))
+    direct.weight.copy_(weight.reshape(-1, reach, reach, 3))
+    assert conv.bias is not None and direct.bias is not None
+    direct.bias.copy_(conv.bias)
+    return direct
 
 
 @torch.no_grad()
 def write_encoder(encoder: Encoder, path: Path, crops: Tensor) -> None:
-    """crops: float32 (N, 3, S, S) to calibrate with."""
+    """crops: uint8 (N, S, S, 3) to calibrate with."""
     b, layers = PictureBuilder(), encoder.layers
-    fold, first, last = layers[0].downscale_factor, layers[1], layers[-1]
-    features = b.op("Relu", b.float_conv("crop", on_pixels(first, fold), first.bias, fold))
-    seen = F.relu(first(F.pixel_unshuffle(crops, fold)))
-    x = b.layers(b.quantise(features, seen), layers, 3, len(layers) - 1)
+    fold, side = layers[0].downscale_factor, crops.shape[1]
+    first, last = on_pixels(layers[1], fold), layers[-1]
+    # Grey level q is (q - 128) / 127.5, and half a level more, which the bias takes.
+    half = 0.5 / HALF_RANGE
+    first.bias += half * first.weight.sum((1, 2, 3))
+    seen = crops.reshape(len(crops), side, side // fold, 3 * fold).permute(0, 3, 1, 2)
+    beside = b.reshape("crop", 0, side, side // fold, 3 * fold)
+    pixels = Quantity(beside, 1 / HALF_RANGE, 128, (seen.float() - 128) / HALF_RANGE)
+    x = b.layers(b.conv(pixels, first, relu=True), layers, 3, len(layers) - 1)
     x = b.conv(x, last, relu=False)
-    side = crops.shape[-1]
     z = (
         b.op("Mul", b.dequantise(x), encoder.scale),
         ("batch", last.out_channels, side // (4 * fold), side // (4 * fold)),
     )
-    b.save(path, {"crop": ("batch", 3, side, side)}, {"z": z})
+    b.save(path, {"crop": ("batch", side, side, 3)}, {"z": z}, pixels=("crop",))
 
 
 def _upward(b: PictureBuilder, layers: nn.Sequential, x: str, weight: Tensor, seen: Tensor) -> str:
-    """From latents, the float32 value `x` with `seen` in it, to pixels: decoder and motion net have
-    the same shape. `weight`: of the first convolution.
+    """From latents, the float32 value `x` with `seen` in it, to what the last convolution takes:
+    decoder and motion net have the same shape. `weight`: of the first convolution.
     """
-    first, last, shuffle = layers[0], layers[-2], layers[-1]
+    first = layers[0]
     features = b.op("Relu", b.float_conv(x, weight, first.bias))
     quantised = b.quantise(features, F.relu(F.conv2d(seen, weight, first.bias, padding=1)))
-    inner = b.layers(quantised, layers, 2, len(layers) - 2)
-    folded = b.float_conv(b.dequantise(inner), last.weight, last.bias)
-    return b.op("DepthToSpace", folded, blocksize=shuffle.upscale_factor, mode="CRD")
+    return b.dequantise(b.layers(quantised, layers, 2, len(layers) - 2))
 
 
 @torch.no_grad()
 def write_decoder(decoder: Decoder, path: Path, latents: Tensor) -> None:
     """latents: float32 (N, 16, h, w) to calibrate with; height and width stay free."""
     b, layers = PictureBuilder(), decoder.layers
-    crop = _upward(b, layers, "z", layers[0].weight / decoder.scale, latents)
+    last, fold = layers[-2], layers[-1].upscale_factor
+    order = torch.arange(3 * fold**2).reshape(3, -1).T.flatten()  # as `spread` takes them
+    features = _upward(b, layers, "z", layers[0].weight / decoder.scale, latents)
+    weight, bias = last.weight[order] * HALF_RANGE, (last.bias[order] + 1) * HALF_RANGE
+    folded = b.float_conv(features, weight, bias)
+    crop = b.spread(b.op("Transpose", folded, perm=[0, 2, 3, 1]), fold, 3)
     b.save(
         path,
         {"z": ("batch", layers[0].in_channels, "height", "width")},
-        {"crop": (crop, ("batch", 3, "rows", "columns"))},
+        {"crop": (crop, ("batch", "rows", "columns", 3))},
     )
 
 
@@ -184,9 +200,13 @@ def write_motion(net: MotionNet, path: Path, latents: Tensor, sources: Tensor) -
     b, c = PictureBuilder(), net.config
     both = b.op("Concat", b.op("Sub", "z", "source"), "source", axis=1)
     seen = torch.cat([latents - sources, sources], 1)
-    field = _upward(b, net.layers, both, net.layers[0].weight, seen)
-    motion, kept, covered = b.ops("Split", 3, field, np.array([2, 1, 1]), axis=1)
+    first, last = net.layers[0], net.layers[-2]
+    features = _upward(b, net.layers, both, first.weight, seen)
+    folded, factor = b.float_conv(features, last.weight, last.bias), net.layers[-1].upscale_factor
+    fields = b.op("DepthToSpace", folded, blocksize=factor, mode="CRD")
+    motion, kept, covered = b.ops("Split", 3, fields, np.array([2, 1, 1]), axis=1)
     motion = b.op("Mul", b.op("Tanh", motion), np.float32(c.reach))
+    motion = b.op("Transpose", motion, perm=[0, 2, 3, 1])
     kept = b.op("Sigmoid", b.op("Add", kept, np.float32(c.first_kept)))
     covered = b.op("Sigmoid", b.op("Add", covered, np.float32(c.first_covered)))
     side = ("batch", c.latent_channels, "height", "width")
@@ -194,7 +214,7 @@ def write_motion(net: MotionNet, path: Path, latents: Tensor, sources: Tensor) -
         path,
         {"z": side, "source": side},
         {
-            "motion": (motion, ("batch", 2, "rows", "columns")),
+            "motion": (motion, ("batch", "rows", "columns", 2)),
             "kept": (kept, ("batch", 1, "rows", "columns")),
             "covered": (covered, ("batch", 1, "rows", "columns")),
         },

@@ -16,7 +16,7 @@ from engine.errors import WeightsError
 from engine.model.dit import Denoiser, DenoiserConfig
 from engine.runtime.protocol import REFERENCE, Manifest
 from export.graphs import denoiser_graph
-from export.onnx_files import LARGEST_ERROR, parity
+from export.onnx_files import LARGEST_ERROR, largest_error
 
 HEARD = "conditioner."
 
@@ -59,7 +59,8 @@ def read_denoiser(manifest: Manifest) -> Denoiser:
     lacks = [k for k in given.missing_keys if not k.startswith(HEARD)]
     if lacks or given.unexpected_keys or f"{HEARD}null_sound" not in parameters:
         raise WeightsError(f"{manifest.folder}: holds another denoiser than this code's")
-    if parity(denoiser_graph(model.eval()), manifest.folder / files["denoiser"]) > LARGEST_ERROR:
+    graph = denoiser_graph(model.eval())
+    if largest_error(graph, manifest.folder / files["denoiser"]) > LARGEST_ERROR:
         raise WeightsError(f"{manifest.folder}: the denoiser does not compute what this code does")
     return model
 

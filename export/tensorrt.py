@@ -1,8 +1,8 @@
 """`omnisync export tensorrt`: the shipped full-precision graphs -> files and engines for TensorRT.
 
-Each graph is written in full and half precision and with symmetric int8, calibrated on the demo
-face and voice and compared with the full-precision one on ONNX Runtime. Engines are then built by
-`tensorrt` for the GPU at hand, or ahead of time, on any machine, by `tensorrt_rtx`.
+Each graph is written in full precision, in both half precisions and with symmetric int8, calibrated
+on the demo face and voice and compared with the full-precision one on ONNX Runtime. Engines are
+then built by `tensorrt` for the GPU at hand, or ahead of time, on any machine, by `tensorrt_rtx`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from engine.audio import MEL_COLUMNS, N_MELS
 from engine.engine import WEIGHTS
@@ -40,20 +39,19 @@ from engine.runtime.plans import (
     build_plan,
     sources,
 )
-from engine.runtime.protocol import GRAPHS, REFERENCE, Manifest, Tensor
+from engine.runtime.protocol import GRAPHS, REFERENCE, Input, Manifest
 from engine.runtime.tensorrt import load_networks
 from engine.stream import DECODED
-from export.calibration import VOICE, Calls, record
+from export.calibration import FACE, FACE_TICKS, Calls, record
 from export.folding import fold_shapes
-from export.precision import LEAST_DEVIATION, to_half, to_int8, with_cached_noise
+from export.parity import LARGEST_RMS, GraphParity, compare, lost, run_onnx, told
+from export.precision import rounded, to_half, to_int8, with_cached_noise
 
 if TYPE_CHECKING:
     import tensorrt_rtx as trt
 
-FACE = VOICE.with_name("face.mp4")
-TICKS = 48  # of the demo face: half to calibrate with, half to compare on
-CALLS = 12  # of a graph, at most
-LARGEST_RMS = 0.08  # of an output's deviation; a precision that loses more is not taken
+CALLS = 12  # of a graph to calibrate with at most, and as many to compare on
+FALLBACK = "fp16"  # for graphs that another precision loses too much of
 LARGEST_BATCH = 16
 WINDOWED = ("x", "z", "level", "tokens")  # inputs of the denoiser with an axis for its slots
 TARGETS = ("SM80", "SM86", "SM89", "SM120")
@@ -61,9 +59,12 @@ TARGETS = ("SM80", "SM86", "SM89", "SM120")
 
 @dataclass(frozen=True)
 class Written:
-    """The ONNX files of all precisions. fallen_back: what became half precision, and why."""
+    """The ONNX files of all precisions. parity: of each file with the shipped full-precision graph.
+    fallen_back: files that lose too much, in whose place the fp16 one is taken.
+    """
 
     prepared: Prepared
+    parity: dict[str, GraphParity]
     fallen_back: list[str]
 
 
@@ -90,7 +91,7 @@ def profiles(manifest: Manifest, tokens: Shape) -> dict[str, Profile]:
     decoded = (1, *part), (4, *part), (LARGEST_BATCH, channels, side, side)
     latents = window(channels, side, side)
     return {
-        "encoder": {"crop": batch(3, crop, crop)},
+        "encoder": {"crop": batch(crop, crop, 3)},
         "audio": {"mel": heard(N_MELS, MEL_COLUMNS), "heard": heard(MEL_COLUMNS)},
         "denoiser": {
             "base": latents,
@@ -104,7 +105,7 @@ def profiles(manifest: Manifest, tokens: Shape) -> dict[str, Profile]:
         },
         "decoder": {"z": decoded},
         "motion": {"z": decoded, "source": decoded},
-        "landmarks": {"patch": batch(3, PATCH_PX, PATCH_PX)},
+        "landmarks": {"patch": batch(PATCH_PX, PATCH_PX, 3)},
     }
 
 
@@ -116,30 +117,29 @@ def write(manifest: Manifest, folder: Path, precisions: Sequence[str] = PRECISIO
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / INDEX).unlink(missing_ok=True)  # it names whole files only
-    recorded = record(manifest.folder, [FACE], TICKS)
+    recorded = record(manifest.folder, [FACE], FACE_TICKS)
     tokens = recorded["denoiser"][0]["tokens"].shape[-2:]
     files: dict[str, dict[str, str]] = {p: {} for p in PRECISIONS}
     hashes: dict[str, str] = {}
-    deviations: dict[str, dict[str, float]] = {}
+    parity: dict[str, GraphParity] = {}
     fallen_back: list[str] = []
     for graph in GRAPHS:
         plain, calls = _plain(manifest, graph, recorded[graph])
         judged = calls[1::2]
-        expected = run(plain, judged)
-        for precision in (p for p in PRECISIONS if p in precisions or p == "fp16"):
+        expected = run_onnx(manifest.path(graph, REFERENCE), judged)
+        for precision in (p for p in PRECISIONS if p in precisions or p == FALLBACK):
             made = _in_precision(plain, precision, calls[::2])
-            found = deviation(graph, expected, run(made, judged), judged)
+            found = compare(graph, expected, run_onnx(rounded(made), judged), judged)
             name = f"{graph}.{precision}.onnx"
             data = (with_cached_noise(made) if graph == "denoiser" else made).SerializeToString()
             (folder / name).write_bytes(data)
             hashes[name] = hashlib.sha256(data).hexdigest()
-            deviations[name] = {k: round(v, 5) for k, v in found.items()}
-            lost = max(found.values())
-            if not lost < LARGEST_RMS:
-                if precision != "int8":
-                    raise WeightsError(f"{graph}: {precision} differs by {lost:.2f} deviations")
-                fallen_back.append(f"{graph} (rms {lost:.2f})")
-                name = files["fp16"][graph]
+            parity[name] = found
+            if not lost(found) < LARGEST_RMS:
+                if precision in (REFERENCE, FALLBACK):
+                    raise WeightsError(f"{name} differs by {lost(found):.2f} deviations")
+                fallen_back.append(f"{name} (rms {lost(found):.2f})")
+                name = files[FALLBACK][graph]
             files[precision][graph] = name
     index = {
         "format": FORMAT,
@@ -147,12 +147,12 @@ def write(manifest: Manifest, folder: Path, precisions: Sequence[str] = PRECISIO
         "files": {p: files[p] for p in precisions},
         "hashes": hashes,
         "profiles": profiles(manifest, tokens),
-        "deviations": deviations,
+        "parity": {name: told(found) for name, found in parity.items()},
     }
     draft = folder / f".{INDEX}.{os.getpid()}.part"
     draft.write_text(json.dumps(index, indent=1) + "\n")
     draft.replace(folder / INDEX)
-    return Written(Prepared.read(manifest, folder), fallen_back)
+    return Written(Prepared.read(manifest, folder), parity, fallen_back)
 
 
 def _plain(manifest: Manifest, graph: str, calls: Calls) -> tuple[onnx.ModelProto, Calls]:
@@ -161,12 +161,12 @@ def _plain(manifest: Manifest, graph: str, calls: Calls) -> tuple[onnx.ModelProt
     calls = calls[:: max(1, len(calls) // (2 * CALLS))][: 2 * CALLS]
     if any(n.op_type == "Shape" for n in model.graph.node):
         windows = zip((2, 5, 3, 4), sorted(manifest.levels), strict=False)
-        feeds = [_sized(graph, calls[0], batch, slots) for batch, slots in windows]
+        feeds = [sized(graph, calls[0], batch, slots) for batch, slots in windows]
         model = fold_shapes(model, feeds)
     return model, calls
 
 
-def _sized(graph: str, call: Mapping[str, Tensor], batch: int, slots: int) -> dict[str, Tensor]:
+def sized(graph: str, call: Mapping[str, Input], batch: int, slots: int) -> dict[str, Input]:
     """The first row of a call as a batch; of the denoiser's, the first slot as a window."""
     rows = {name: value[:1] for name, value in call.items()}
     if graph == "denoiser":
@@ -175,34 +175,14 @@ def _sized(graph: str, call: Mapping[str, Tensor], batch: int, slots: int) -> di
 
 
 def _in_precision(plain: onnx.ModelProto, precision: str, calls: Calls) -> onnx.ModelProto:
-    if precision == "int8":
-        return to_int8(plain, calls)
-    return to_half(plain) if precision == "fp16" else plain
-
-
-def run(model: onnx.ModelProto, calls: Calls) -> list[dict[str, Tensor]]:
-    """Outputs by name, of each call, on ONNX Runtime."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    names = [o.name for o in session.get_outputs()]
-    return [dict(zip(names, session.run(names, call), strict=True)) for call in calls]
-
-
-def deviation(
-    graph: str, expected: list[dict[str, Tensor]], got: list[dict[str, Tensor]], calls: Calls
-) -> dict[str, float]:
-    """Rms error of each output over its deviation; of the denoiser's over that of x0 - z."""
-    found = {}
-    for name in expected[0]:
-        wanted, given = (np.stack([o[name] for o in all_of]) for all_of in (expected, got))
-        added = wanted - np.stack([c["z"] for c in calls]) if graph == "denoiser" else wanted
-        error = np.sqrt(np.square(given - wanted, dtype=np.float64).mean())
-        spread = max(added.std(dtype=np.float64), LEAST_DEVIATION.get(name, 1e-9))
-        found[name] = float(error / spread)
-    return found
+    match precision:
+        case "int8":
+            return to_int8(plain, calls)
+        case "fp16":
+            return to_half(plain)
+        case "bf16":
+            return to_half(plain, onnx.TensorProto.BFLOAT16)
+    return plain
 
 
 def build_ahead(prepared: Prepared, graph: str, precision: str, targets: Sequence[str]) -> bytes:
@@ -269,21 +249,25 @@ def _export(args: argparse.Namespace) -> None:
         imported("tensorrt_rtx", "aot")
     else:
         imported("tensorrt", "gpu")
-    with _timed(f"{len(precisions) * len(GRAPHS)} ONNX files in {output}"):
+    with _timed(f"ONNX files in {output}"):
         written = write(manifest, output, precisions)
+    for file, outputs in written.parity.items():
+        for tensor, error in outputs.items():
+            print(f"  {file} {tensor}: {error}")
     if written.fallen_back:
-        print(f"int8 loses too much, fp16 stays: {', '.join(written.fallen_back)}")
+        print(f"loses too much, {FALLBACK} is taken: {', '.join(written.fallen_back)}")
     if args.ahead_of_time:
         targets = [t for t in args.targets.upper().split(",") if t]
         folder = output / "ahead"
         folder.mkdir(exist_ok=True)
-        done: dict[str, Path] = {}
+        done: set[str] = set()
         for precision in precisions:
             for graph in GRAPHS:
                 name = written.prepared.files[precision][graph]
                 if name in done:
                     continue
-                path = done[name] = folder / name.replace(".onnx", ".rtx")
+                done.add(name)
+                path = folder / name.replace(".onnx", ".rtx")
                 with _timed(f"{path.name} for {', '.join(targets)}"):
                     path.write_bytes(build_ahead(written.prepared, graph, precision, targets))
     else:

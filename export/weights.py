@@ -8,6 +8,7 @@ import argparse
 import hashlib
 import json
 import shutil
+import sys
 from pathlib import Path
 
 from engine.engine import WEIGHTS
@@ -17,22 +18,34 @@ from engine.model.audio_encoder import AudioEncoder
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.model.dit import Denoiser
 from engine.runtime.protocol import FORMAT, REFERENCE
-from export.calibration import calibration_files, record
+from export.calibration import FACE, FACE_TICKS, Calls, calibration_files, record
 from export.graphs import graphs
-from export.int8 import GraphParity, compare, write_int8
+from export.int8 import write_int8
 from export.onnx_files import export_graph
+from export.parity import (
+    LARGEST_RMS,
+    GraphParity,
+    ParityError,
+    compare,
+    lost,
+    run_onnx,
+    run_torch,
+    told,
+)
 from training.networks import MisfitError, load_audio, load_autoencoder, load_denoiser
 from training.splits import HeldOutError
 
 Networks = tuple[Autoencoder, AudioEncoder, Denoiser]
+JUDGED = 4  # of so many calls one is compared with torch: those of one picture are alike
 
 
 def load_networks(autoencoder: Path, audio: Path, denoiser: Path) -> Networks:
     """Each of the sizes that its checkpoint names."""
-    pixels, hearing, editor = (
-        load_autoencoder(autoencoder), load_audio(audio), load_denoiser(denoiser)
-    )  # fmt: skip
-    return pixels.eval(), hearing.eval(), editor.eval()
+    return (
+        load_autoencoder(autoencoder).eval(),
+        load_audio(audio).eval(),
+        load_denoiser(denoiser).eval(),
+    )
 
 
 def write_manifest(
@@ -42,9 +55,7 @@ def write_manifest(
     pixels: AutoencoderConfig,
     args: argparse.Namespace,
 ) -> None:
-    """files: variant -> graph -> file; parity: variant -> graph -> output -> difference from
-    fp32.
-    """
+    """files: variant -> graph -> file. parity: variant -> graph -> output, with torch."""
     names = sorted({n for graphs_of in files.values() for n in graphs_of.values()})
     manifest = {
         "format": FORMAT,
@@ -57,7 +68,10 @@ def write_manifest(
         "default_strength": args.strength,
         "default": args.default if args.default in files else REFERENCE,
         "files": files,
-        "parity": parity,
+        "parity": {
+            variant: {graph: told(outputs) for graph, outputs in graphs_of.items()}
+            for variant, graphs_of in parity.items()
+        },
         "hashes": {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names},
         "credit": "see model_card.md",
     }
@@ -65,37 +79,46 @@ def write_manifest(
 
 
 def write_fp32(networks: Networks, folder: Path) -> dict[str, str]:
+    """Write GRAPH.onnx of every graph and return the file of each.
+
+    Raises:
+        ParityError: a file does not compute what torch does.
+    """
     files = {"landmarks": "landmarks.onnx"}
     if folder.resolve() != WEIGHTS.resolve():
         shutil.copy(WEIGHTS / "landmarks.onnx", folder)
     for name, graph in graphs(*networks).items():
-        path = folder / f"{name}.onnx"
-        error = export_graph(name, graph, path)
-        files[name] = path.name
-        print(f"{name}: {path.stat().st_size / 1e6:.1f} MB, error {error:.1e}")
+        files[name] = f"{name}.onnx"
+        export_graph(name, graph, folder / files[name])
     return files
 
 
-def write_quantised(
-    networks: Networks, folder: Path, pictures: list[Path]
-) -> tuple[dict[str, str], dict[str, GraphParity]]:
-    """The int8 files beside the fp32 ones, calibrated on every second picture, and how far they are
-    from fp32 on the others.
+def measured(
+    networks: Networks, folder: Path, files: dict[str, dict[str, str]], calls: dict[str, Calls]
+) -> dict[str, dict[str, GraphParity]]:
+    """Parity of every file with torch on calls that it was not calibrated with; variant -> graph.
+
+    Raises:
+        ParityError: a file differs by more than its rounding explains.
     """
-    files = write_int8(networks, record(folder, pictures[::2]), folder)
-    unseen = record(folder, pictures[1::2] or pictures)
-    parity = {}
-    for name, file in files.items():
-        parity[name] = compare(name, folder / f"{name}.onnx", folder / file, unseen[name])
-        size = (folder / file).stat().st_size / 1e6
-        print(f"{name} int8: {size:.1f} MB")
-        for output, difference in parity[name].items():
-            print(f"  {output}: {' '.join(f'{key} {value}' for key, value in difference.items())}")
-    return files, parity
+    found: dict[str, dict[str, GraphParity]] = {variant: {} for variant in files}
+    for name, graph in graphs(*networks).items():
+        judged = calls[name][::JUDGED]
+        expected = run_torch(graph, judged)
+        for variant, graph_files in files.items():
+            path = folder / graph_files[name]
+            parity = compare(name, expected, run_onnx(path, judged), judged)
+            found[variant][name] = parity
+            print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB", flush=True)
+            for output, error in parity.items():
+                print(f"  {output}: {error}")
+            if not lost(parity) < LARGEST_RMS:
+                raise ParityError(f"{path.name} differs from torch by more than rounding explains")
+    return found
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="omnisync export", description=__doc__)
     parser.add_argument(
         "--runs", type=Path, required=True, help="folder with ae.pt, sound.pt and the denoiser"
     )
@@ -119,16 +142,29 @@ def main(argv: list[str] | None = None) -> int:
         )
     except (HeldOutError, MediaError, MisfitError, OSError) as error:
         parser.error(str(error))
-    args.output.mkdir(parents=True, exist_ok=True)
-    for stale in args.output.glob("*.int8.onnx"):
-        stale.unlink()
-    files = {REFERENCE: write_fp32(networks, args.output)}
-    parity: dict[str, dict[str, GraphParity]] = {}
-    write_manifest(args.output, files, parity, networks[0].config, args)
-    if pictures:
-        files["int8"], parity["int8"] = write_quantised(networks, args.output, pictures)
-        write_manifest(args.output, files, parity, networks[0].config, args)
+    try:
+        _export(networks, pictures, args)
+    except ParityError as error:
+        print(f"omnisync: {error}", file=sys.stderr)
+        return 1
     return 0
+
+
+def _export(networks: Networks, pictures: list[Path], args: argparse.Namespace) -> None:
+    """Graphs calibrate on every second picture and are judged on the others."""
+    folder, config = args.output, networks[0].config
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob("*.int8.onnx"):
+        stale.unlink()
+    files = {REFERENCE: write_fp32(networks, folder)}
+    write_manifest(folder, files, {}, config, args)
+    every = dict(files)
+    if pictures:
+        every["int8"] = write_int8(networks, record(folder, pictures[::2]), folder)
+        calls = record(folder, pictures[1::2] or pictures)
+    else:
+        calls = record(folder, [FACE], FACE_TICKS)
+    write_manifest(folder, every, measured(networks, folder, every, calls), config, args)
 
 
 if __name__ == "__main__":

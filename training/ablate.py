@@ -200,7 +200,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=5, help="of training, a row")
     parser.add_argument("--steps", type=int, default=0, help="so many steps a row instead")
     parser.add_argument("--start", type=Path, help="a teacher that all rows start from")
-    parser.add_argument("--preset", default="tiny", help="tiny, base, or a .toml file")
+    parser.add_argument("--preset", default="tiny", help="tiny, small, base, or a .toml file")
     parser.add_argument("--batch", type=int, default=16, help="windows a worker and step")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)

@@ -94,6 +94,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="run folder")
     args = parser.parse_args(argv)
+    args.output.mkdir(parents=True, exist_ok=True)
     aligner, table, lost = Aligner(), {}, 0
     for path in sorted((data_dir() / "grid_s1").glob("*.flac")):
         phonemes = aligner.align(read_pcm(path), grid_words(path.stem))

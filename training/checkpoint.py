@@ -5,6 +5,8 @@ warms it up anew.
 from __future__ import annotations
 
 import argparse
+import io
+import pickle
 from copy import deepcopy
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
@@ -12,6 +14,16 @@ from typing import Any
 
 import torch
 from torch import nn
+
+# What the unpickler comes upon in a file of another kind.
+_NO_CHECKPOINT = (
+    *(RuntimeError, EOFError, LookupError, TypeError, ValueError),
+    pickle.UnpicklingError,
+)
+
+
+class CheckpointError(OSError):
+    """A checkpoint that cannot be read or written, or a file that is none; one line says which."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +37,11 @@ class Checkpoint:
 
 
 def save(path: Path, model: nn.Module, step: int, **facts: Any) -> None:
-    """Write atomically: a run that is killed leaves the checkpoint before."""
+    """Write atomically: a run that is killed, or finds no space, leaves the checkpoint before.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     config: Any = getattr(model, "config", None)
     told = asdict(config) if is_dataclass(config) and not isinstance(config, type) else None
@@ -33,13 +49,24 @@ def save(path: Path, model: nn.Module, step: int, **facts: Any) -> None:
 
 
 def _write(path: Path, stored: Checkpoint) -> None:
-    partial = path.with_suffix(".part")
-    torch.save(vars(stored), partial)
-    partial.rename(path)
+    content, partial = io.BytesIO(), path.with_suffix(".part")
+    torch.save(vars(stored), content)  # to a file it would tell of a full disk in riddles
+    try:
+        partial.write_bytes(content.getbuffer())
+        partial.rename(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: {error.strerror}") from error
 
 
 def load(path: Path) -> Checkpoint:
-    return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
+    """Raises CheckpointError."""
+    try:
+        return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror}") from error
+    except _NO_CHECKPOINT as error:
+        raise CheckpointError(f"{path} is no checkpoint of a training stage") from error
 
 
 class Ema:
@@ -70,28 +97,54 @@ def halve(source: Path, target: Path) -> None:
     _write(target, replace(stored, weights=weights))
 
 
-def average(sources: list[Path], target: Path) -> None:
-    """The mean of a run's snapshots, which is steadier than each of them (Izmailov et al. 2018)."""
+def average(sources: list[Path], target: Path, shares: list[float] | None = None) -> None:
+    """The mean of a run's snapshots, which is steadier than each of them (Izmailov et al. 2018).
+
+    shares: how much each counts, in any unit; all alike without. Step and facts are the last one's.
+
+    Raises:
+        ValueError: not one share above 0 for each source, or other networks among them.
+    """
+    shares = shares or [1.0] * len(sources)
+    if len(shares) != len(sources) or min(shares) <= 0:
+        raise ValueError(f"{len(sources)} checkpoints need as many shares above 0, not {shares}")
     stored = [load(source) for source in sources]
-    weights = {
-        k: torch.stack([s.weights[k].float() for s in stored]).mean(0) for k in stored[0].weights
+    mixed = {
+        name: sum(
+            share / sum(shares) * one.weights[name].float()
+            for share, one in zip(shares, stored, strict=True)
+        )
+        for name in _shapes(sources, stored)
     }
-    _write(target, replace(stored[-1], weights=weights))
+    _write(target, replace(stored[-1], weights=mixed))
+
+
+def _shapes(sources: list[Path], stored: list[Checkpoint]) -> dict[str, torch.Size]:
+    """Of every weight, the same in all of them."""
+    first, *others = ({k: v.shape for k, v in one.weights.items()} for one in stored)
+    for path, shapes in zip(sources[1:], others, strict=True):
+        if shapes != first:
+            raise ValueError(f"{path} holds another network than {sources[0]}")
+    return first
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Put the checkpoints that further training starts from into the tree; or average them."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+    """Put the checkpoints that further training starts from into the tree; or mix them."""
+    parser = argparse.ArgumentParser(prog="training.checkpoint", description=main.__doc__)
     parser.add_argument("sources", type=Path, nargs="+")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "checkpoints")
     parser.add_argument("--mean", type=Path, help="write the sources' mean here instead")
+    parser.add_argument("--shares", type=float, nargs="+", help="of each source in --mean")
     args = parser.parse_args(argv)
-    if args.mean:
-        average(args.sources, args.mean)
-        return 0
-    for source in args.sources:
-        halve(source, args.output / source.name)
-        print(f"{source.name}: {(args.output / source.name).stat().st_size / 1e6:.1f} MB")
+    try:
+        if args.mean:
+            average(args.sources, args.mean, args.shares)
+            return 0
+        for source in args.sources:
+            halve(source, args.output / source.name)
+            print(f"{source.name}: {(args.output / source.name).stat().st_size / 1e6:.1f} MB")
+    except (OSError, ValueError) as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
     return 0
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 
+from training.splits import HeldOutError
+
+APART = {"pocketsphinx": "pip install pocketsphinx"}  # what `make setup-train` leaves out
 STAGES = {
     "grid": "GRID clips -> aligned crops, sound and lip poses",
     "portraits": "still portraits -> talking, exact pairs",
@@ -27,6 +30,7 @@ STAGES = {
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run a stage; 0 done, 2 bad input in one line, 130 interrupted."""
     args = sys.argv[1:] if argv is None else argv
     if not args or args[0] not in STAGES:
         lines = "\n".join(f"  {name:12s} {meaning}" for name, meaning in STAGES.items())
@@ -35,7 +39,23 @@ def main(argv: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 0 if args[:1] in (["-h"], ["--help"]) else 2
-    code: int = importlib.import_module(f"training.{args[0]}").main(args[1:])
+    sys.argv[0] = f"omnisync train {args[0]}"  # what argparse calls the command
+    try:
+        code: int = importlib.import_module(f"training.{args[0]}").main(args[1:])
+    except ModuleNotFoundError as error:
+        how = APART.get(error.name or "", "make setup-train")
+        return _refuse(f"needs {error.name}: {how}")
+    except HeldOutError as error:
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        return _refuse("interrupted", 130)
+    return code
+
+
+def _refuse(words: str, code: int = 2) -> int:
+    print(f"{sys.argv[0]}: {words}", file=sys.stderr)
     return code
 
 

@@ -1,10 +1,9 @@
-"""Folds DS-CFG into one pass: the student, given a strength and the mouth's place, learns the
-teacher's guided estimate.
+"""Folds DS-CFG into one pass: the student, given a strength and the mouth's place, learns the truth
+moved as far as guidance moves the teacher's estimate.
 
-Guided target (OmniSync eq. 9 in x0 form, which is the same at a fixed x_t): x0(c) + s * max(S - 1,
-0) o (x0(c) - x0(null)), with
-S = guidance_weight of `engine.flow`; s = 0 is the teacher unguided, s = 1 as shipped, s up to 2
-stronger.
+Target: x0 + s * max(S - 1, 0) o (x0(c) - x0(null)), x0 the data's, x0(c) and x0(null) the teacher's
+(OmniSync eq. 9 in x0 form, which is the same at a fixed x_t), S = `guidance_weight` of
+`engine.flow`; s = 0 is unguided, s = 1 as shipped, s up to 2 stronger.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from training.networks import MisfitError, check, load_audio, load_denoiser, res
 from training.parallel import run_workers
 from training.queue_windows import QueueSampler
 from training.sound import SoundTable, grid_names
-from training.teacher import Conditioning, jittered_mouth, load_tracks
+from training.teacher import Conditioning, jittered_mouth, load_tracks, look
 
 STRONGEST = 2.0
 
@@ -115,6 +114,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--teacher", type=Path, required=True)
     args = read_options(parser, "distill", argv)
     try:
+        look(args.data)
         check(Denoiser(args.preset.denoiser), args.teacher, run=args.run)
         check(AudioEncoder(args.preset.audio), args.audio)
     except (MisfitError, OSError) as error:

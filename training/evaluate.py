@@ -45,14 +45,16 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0 judged, 1 the engine does not start, 2 bad input."""
+    """0 judged, 1 the engine does not start, 2 bad input, 130 interrupted."""
     args = _parse(sys.argv[1:] if argv is None else argv)
     try:
         return evaluate(args)
     except EngineError as error:
         return _refuse(str(error), 1)
-    except (LabellingError, FolderError, FileNotFoundError) as error:
+    except (LabellingError, FolderError, OSError) as error:
         return _refuse(str(error))
+    except KeyboardInterrupt:
+        return _refuse("interrupted", 130)
 
 
 def evaluate(args: argparse.Namespace) -> int:
@@ -172,6 +174,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, help="labelling processes")
     args = parser.parse_args(argv)
     unusual = args.quick or args.clips or args.seconds or (args.slots, args.strength) != (3, 1.0)
+    if args.seconds < 0 or args.drift_minutes <= 0 or args.jobs < 1:
+        parser.error("--seconds, --drift-minutes and --jobs are to be above zero")
     if args.record and (unusual or RECORDED not in chosen_sets(args)):
         parser.error(f"--record is for the whole set {RECORDED} and no other settings")
     return args

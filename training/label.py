@@ -1,9 +1,9 @@
 """Face labels by MediaPipe's FaceLandmarker (478 points, 52 ARKit coefficients).
 
 MediaPipe pulls its own OpenCV, so this file runs in a virtual environment of its own (`make
-labels`)
-and imports nothing of this project. It reads pictures or clips and writes one .npz a source:
-`points` float32 (T, 478, 2) in pixels (NaN where no face was found), `blendshapes` float16 (T, 52).
+labels`) and imports nothing of this project. It reads pictures or clips and writes one .npz a
+source: `points` float32 (T, 478, 2) in pixels (NaN where no face was found), `blendshapes` float16
+(T, 52).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from engine.face.patch import Patch, as_input
+from engine.face.patch import Patch
 from engine.face.points import BRIDGE, EYES, JAW, LEFT_EYE_CORNERS, MOUTH, RIGHT_EYE_CORNERS
 from training.landmark_data import Example, load_clip, load_grid, load_heads, load_portraits
 from training.landmarks import WEIGHTS
@@ -30,10 +30,10 @@ class Net:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
+            path.read_bytes(), options, providers=["CPUExecutionProvider"]
         )
 
-    def __call__(self, patch: F32) -> tuple[F32, F32]:
+    def __call__(self, patch: NDArray[np.uint8]) -> tuple[F32, F32]:
         points, confidence = self._session.run(None, {"patch": patch})
         return points, confidence
 
@@ -46,7 +46,7 @@ def error_of(net: Net, one: Example, rng: np.random.Generator) -> tuple[F32, flo
         true.x + float(shift[0]), true.y + float(shift[1]), true.side * 1.05, true.angle + 0.05
     )
     for _ in range(2):
-        points, logit = net(as_input(placed.cut(one.rgb)))
+        points, logit = net(placed.cut(one.rgb)[None])
         found = placed.to_picture(points[0])
         placed = Patch.around(found)
     eyes = np.linalg.norm(one.points[OUTER[0]] - one.points[OUTER[1]])
@@ -71,24 +71,31 @@ def report(net: Net, name: str, examples: list[Example]) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--labels", type=Path, required=True)
+    parser = argparse.ArgumentParser(prog="training.landmark_report", description=__doc__)
+    parser.add_argument("--labels", type=Path, required=True, help="folder of `make labels`")
     parser.add_argument("--heads", type=Path, required=True, help=".npz of stills --test")
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     args = parser.parse_args(argv)
-    net = Net(args.weights)
-    report(net, "portraits, held out", load_portraits(args.labels, judged_names("portraits")))
-    clips = load_grid(args.labels, judged_names("grid_s1")[10:30], 5)
+    try:
+        report_all(Net(args.weights), args.labels, args.heads)
+    except OSError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+    return 0
+
+
+def report_all(net: Net, labels: Path, test_heads: Path) -> None:
+    """Every set. Raises OSError where labels or heads are not there."""
+    heads, yaw = load_heads(test_heads, test=True)
+    report(net, "portraits, held out", load_portraits(labels, judged_names("portraits")))
+    clips = load_grid(labels, judged_names("grid_s1")[10:30], 5)
     report(net, "GRID s1, held out", clips)
     for path in sorted((data_dir() / "clips").glob("grid_other_*.mpg")):
-        label = args.labels / "clips" / f"{path.stem}.npz"
+        label = labels / "clips" / f"{path.stem}.npz"
         report(net, path.stem, load_clip(path, label, 25))
-    heads, yaw = load_heads(args.heads, test=True)
     degrees = np.abs(np.degrees(yaw))
     for low, high in ((0, 15), (15, 30), (30, 45), (45, 60)):
         chosen = [h for h, d in zip(heads, degrees, strict=True) if low <= d < high]
         report(net, f"test heads, yaw {low}-{high}", chosen)
-    return 0
 
 
 if __name__ == "__main__":

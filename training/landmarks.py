@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from engine.face.patch import PATCH_PX
 from engine.face.points import BRIDGE, COUNT, EYES, MOUTH
 from engine.model.landmark_net import LandmarkNet
+from export.graphs import FromPixels
 from training.landmark_data import PatchSampler, load_grid, load_heads, load_portraits
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "engine" / "weights" / "landmarks.onnx"
@@ -122,11 +124,11 @@ def train(sampler: PatchSampler, steps: int, checkpoint: Path) -> LandmarkNet:
 
 
 def export(net: LandmarkNet, path: Path) -> None:
-    """Writes the graph: patch (B, 3, 96, 96) -> points (B, 39, 2), confidence (B,)."""
+    """Writes the graph: patch uint8 (B, 96, 96, 3) -> points (B, 39, 2), confidence (B,)."""
     batch = {0: "batch"}
     torch.onnx.export(
-        net.eval(),
-        (torch.zeros(1, 3, 96, 96),),
+        FromPixels(net).eval(),
+        (torch.zeros(1, PATCH_PX, PATCH_PX, 3, dtype=torch.uint8),),
         str(path),
         input_names=["patch"],
         output_names=["points", "confidence"],

@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--autoencoder", type=Path, required=True)
-    parser.add_argument("--preset", default="tiny", help="tiny, base, or a .toml file")
+    parser.add_argument("--preset", default="tiny", help="tiny, small, base, or a .toml file")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
@@ -87,13 +87,12 @@ def main(argv: list[str] | None = None) -> int:
     except (PresetError, MisfitError, OSError) as error:
         refuse(parser, error)
     model = model.to(memory_format=torch.channels_last).eval()
+    every = [p for p in crop_shards(args.data) if ".part" not in p.name]
+    if not every:
+        refuse(parser, f"no crops in {args.data}: grid, portraits, rendered and drawn make them")
     for kind in args.kinds:
-        shards = [
-            p for p in crop_shards(args.data) if p.parent.name == kind and ".part" not in p.name
-        ]
-        refuse_held_out(
-            [Path(p.stem.rsplit("_", 1)[0]) if kind == "portraits" else p for p in shards]
-        )
+        shards = [p for p in every if p.parent.name == kind]
+        refuse_held_out(shards)
         latents, clips, starts = [], [], []
         for shard in shards:
             frames = read_shard(shard)
@@ -111,6 +110,7 @@ def main(argv: list[str] | None = None) -> int:
                 starts.append([0, 0])
             else:
                 stored = np.load(shard)
+                refuse_held_out([Path(name) for name in stored["clips"].tolist()])
                 clips.append(stored["clips"].tolist())
                 starts.append(stored["starts"].tolist())
         if not latents:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_type_hints
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from training.settings import Stage, Stages
 WARM_UP = 200  # steps
 SAVE_EVERY = 400
 SHOW_EVERY = 100
+ABOVE_ZERO = ("minutes", "rate", "batch", "threads", "workers")
 
 
 class Loop:
@@ -98,11 +99,11 @@ def add_options(parser: argparse.ArgumentParser, stage: str) -> None:
     """--data, --run, --preset, --device, and every setting of the stage (`training.settings`)."""
     parser.add_argument("--data", type=Path, required=True, help="folder with the training data")
     parser.add_argument("--run", type=Path, required=True, help="checkpoint to write or go on from")
-    parser.add_argument("--preset", default="tiny", help="tiny, base, or a .toml file")
+    parser.add_argument("--preset", default="tiny", help="tiny, small, base, or a .toml file")
     parser.add_argument("--device", choices=DEVICES, help="default: the preset's")
+    kinds = get_type_hints(type(getattr(Stages(), stage)))
     for setting in _settings(stage):
-        flag = "--" + setting.name.replace("_", "-")
-        kind = type(setting.default)
+        flag, kind = "--" + setting.name.replace("_", "-"), kinds[setting.name]
         parser.add_argument(flag, type=kind, help=setting.metadata.get("help"))
 
 
@@ -122,12 +123,18 @@ def read_options(
     for setting in _settings(stage):
         if getattr(args, setting.name) is None:
             setattr(args, setting.name, getattr(told, setting.name))
+        _check(parser, setting.name, getattr(args, setting.name))
     args.device = args.device or args.preset.device
     if args.device == "cuda" and not torch.cuda.is_available():
         refuse(parser, "no CUDA device here (torch.cuda.is_available() is false): --device cpu")
     if args.device == "cuda" and getattr(args, "workers", 1) > 1:
         refuse(parser, "one worker trains on cuda: --workers 1")
     return args
+
+
+def _check(parser: argparse.ArgumentParser, name: str, value: float) -> None:
+    if not value >= 0 or (value == 0 and name in ABOVE_ZERO):
+        refuse(parser, f"--{name.replace('_', '-')} {value} is too little")
 
 
 def refuse(parser: argparse.ArgumentParser, error: Exception | str) -> NoReturn:

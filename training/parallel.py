@@ -24,19 +24,28 @@ def _worker(rank: int, work: Work, count: int, port: int, args: argparse.Namespa
     )
     try:
         work(rank, args)
+    except OSError as error:
+        raise SystemExit(f"worker {rank}: {error}") from error
     finally:
         dist.destroy_process_group()
 
 
 def run_workers(work: Work, count: int, args: argparse.Namespace) -> None:
-    """Run `work(rank, args)` in `count` processes; in this one where count is 1."""
+    """Run `work(rank, args)` in `count` processes; in this one where count is 1.
+
+    A worker that cannot read or write a file says so, and ends this process too.
+    """
     if count == 1:
         work(0, args)
         return
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    torch.multiprocessing.spawn(_worker, (work, count, port, args), nprocs=count)
+    try:
+        torch.multiprocessing.spawn(_worker, (work, count, port, args), nprocs=count)
+    except torch.multiprocessing.ProcessExitedException as error:
+        signal = error.signal_name
+        raise SystemExit(f"a worker was ended by {signal}" if signal else 1) from error
 
 
 def share_weights(model: nn.Module) -> None:

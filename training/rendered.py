@@ -67,9 +67,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args(argv)
+    shards = [p for p in sorted(args.heads.glob("*.npz")) if ".part" not in p.name]
+    if not shards:
+        parser.exit(2, f"{parser.prog}: no heads in {args.heads}: training.heads.talk makes them\n")
     folder = args.output / "rendered"
     folder.mkdir(parents=True, exist_ok=True)
-    shards = [p for p in sorted(args.heads.glob("*.npz")) if "part" not in p.name]
     with Pool(args.jobs) as pool:
         print(f"{sum(pool.imap_unordered(partial(build, output=folder), shards))} heads")
     return 0

@@ -254,6 +254,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=VOICED)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
     articulation = Articulation()
     articulation.load_state_dict(checkpoint.load(args.articulation).weights)
     tables: dict[str, NDArray] = {}

@@ -6,8 +6,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
+
+TEST_FOLDERS = (Path("clips"), Path("audio/mfa"), Path("audio/thorsten_de"))  # of the data folder
+TEST_HEADS = 1_000_000
 
 
 class HeldOutError(ValueError):
@@ -50,22 +54,29 @@ def validation_names(kind: str) -> list[str]:
 
 
 def refuse_held_out(paths: list[Path]) -> None:
-    """Raise HeldOutError if any path is data that training must not see."""
-    clips, portraits = held_out("grid_s1"), held_out("portraits")
-    audio_only_tests = {"mfa", "thorsten_de"}
+    """Raise HeldOutError if any path is data that training must not see, or a crop or label file
+    made of it: NAME.npz, NAME_VARIANT.npz, head_SEED.npz.
+    """
+    clips, portraits, root = held_out("grid_s1"), held_out("portraits"), data_dir().resolve()
     for path in paths:
-        parts = set(path.parts)
-        if (
-            path.stem in clips
-            or path.name in portraits
-            or f"{path.stem}.jpg" in portraits
-            or "clips" in parts
-            or (parts & audio_only_tests)
-        ):
+        stem = path.name.partition(".")[0]
+        names = {stem, stem.rpartition("_")[0]}
+        pictures = {f"{name}.jpg" for name in names}
+        if names & clips or pictures & portraits or _lies_in_tests(path, root):
             raise HeldOutError(f"{path.name} is held out by split.json and may not be trained on")
+        if head := re.fullmatch(r"head_(\d+)", stem):
+            refuse_test_head(int(head[1]))
+
+
+def _lies_in_tests(path: Path, root: Path) -> bool:
+    """By the path as given, wherever it leads, or by where in the data folder it leads."""
+    resolved = path.resolve()
+    return bool(set(path.parts) & {folder.name for folder in TEST_FOLDERS}) or any(
+        resolved.is_relative_to(root / folder) for folder in TEST_FOLDERS
+    )
 
 
 def refuse_test_head(seed: int) -> None:
-    """Raise HeldOutError for rendered heads reserved for tests (seeds >= 1000000)."""
-    if seed >= 1_000_000:
-        raise HeldOutError(f"head {seed} is a test head; training draws seeds below 1000000")
+    """Raise HeldOutError for rendered heads reserved for tests (seeds from TEST_HEADS on)."""
+    if seed >= TEST_HEADS:
+        raise HeldOutError(f"head {seed} is a test head; training draws seeds below {TEST_HEADS}")

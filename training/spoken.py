@@ -28,7 +28,7 @@ LONGEST_GAP_S = 0.13
 QUIET = 0.004  # of a recording's peak
 
 
-class NoSynthesiser(RuntimeError):
+class NoSynthesiser(OSError):
     """espeak-ng or flite is not installed, or refuses the voice."""
 
 

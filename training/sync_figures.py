@@ -33,7 +33,7 @@ class SyncFigures:
     r: float  # pooled correlation of output and true opening
     leak: float  # r(output, source mouth) - r(true, source mouth); NaN where no source moves
     amplitude: float  # output's deviation over the truth's
-    offset: int  # frames by which the output lags the truth
+    offset: float  # whole frames by which the output lags the truth; NaN where nothing tells
     offset_exact: float  # the same between frames, from a parabola through the peak
     confidence: float  # correlation at the offset minus its median over all lags
     lost: float  # share of frames in which the judge found no face
@@ -79,17 +79,17 @@ def lag_curve(judged: list[Judged], lags: int = LAGS) -> Track:
     return np.array(curve)
 
 
-def _peak(curve: Track) -> tuple[int, float, float]:
-    """Offset, offset between frames, confidence."""
-    if np.isnan(curve).any():
-        return 0, float("nan"), float("nan")
+def _peak(curve: Track) -> tuple[float, float, float]:
+    """Offset, offset between frames, confidence; NaN for a curve without any other lag."""
+    if len(curve) == 1 or np.isnan(curve).any():
+        return float("nan"), float("nan"), float("nan")
     middle, best = len(curve) // 2, int(np.argmax(curve))
     exact = float(best)
     if 0 < best < len(curve) - 1:
         before, at, after = curve[best - 1 : best + 2]
         bend = before - 2 * at + after
         exact += 0.5 * float(before - after) / float(bend) if bend < -1e-12 else 0.0
-    return best - middle, exact - middle, float(curve[best] - np.median(curve))
+    return float(best - middle), exact - middle, float(curve[best] - np.median(curve))
 
 
 def _deviation(track: Track) -> float:

@@ -29,7 +29,17 @@ from training.windows import Window
 
 
 def load_tracks(data: Path) -> dict[str, Tracks]:
-    return {k: Tracks.read(data, k) for k in KINDS if (data / f"latents_{k}.npy").exists()}
+    """Raises FileNotFoundError if there are no latents at all."""
+    found = {k: Tracks.read(data, k) for k in KINDS if (data / f"latents_{k}.npy").exists()}
+    if not found:
+        raise FileNotFoundError(f"no latents in {data}: `omnisync train latents` makes them")
+    return found
+
+
+def look(data: Path) -> None:
+    """Before any worker starts: raises OSError if the latents or the sound are not there."""
+    load_tracks(data)
+    (data / "sound.npz").stat()
 
 
 class Conditioning:
@@ -112,6 +122,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--audio", type=Path, required=True, help="the audio encoder")
     args = read_options(parser, "teacher", argv)
     try:
+        look(args.data)
         check(Denoiser(args.preset.denoiser), run=args.run)
         check(AudioEncoder(args.preset.audio), args.audio)
     except (MisfitError, OSError) as error:

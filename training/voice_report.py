@@ -1,7 +1,7 @@
 """The audio encoder judged on voices it never heard: what lips it hears in synthetic sentences of
 five languages, in real recordings with phone times, and in other people's filmed sentences.
 
-python -m training.voice_report --data RUNS --audio RUNS/sound.pt
+python -m training.voice_report --data RUNS --audio RUNS/sound.pt --labels LABELS/clips
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from engine.audio import SAMPLES_PER_FRAME, mel_of
 from engine.model.audio_encoder import AudioEncoder
-from training import checkpoint
 from training.degrade import NOISES, level
 from training.evaluation.sets.silence import SETTLE_FRAMES, quiet_sounds
 from training.grid import read_pcm
 from training.lip_pose import PoseBasis, opening
+from training.loop import refuse
+from training.networks import MisfitError, load_audio
 from training.phoneme_report import (
     PhonemeFigures,
     Track,
@@ -158,7 +159,12 @@ def by_group(
 def report(
     model: AudioEncoder, data: Path, labels: Path, sentences: list[Spoken] | None = None
 ) -> dict[str, object]:
-    """All figures of one encoder."""
+    """All figures of one encoder.
+
+    Raises:
+        OSError: sound, basis or labels are not there, or no synthesiser is installed.
+    """
+    speakers = other_speakers(labels)
     model.eval()
     basis = PoseBasis.load(data / "pose_basis.npz")
     held = SoundTable.read(data / "sound.npz", grid_names("held_out"))
@@ -166,7 +172,7 @@ def report(
     said = sentences or test_sentences()
     real = real_recordings()
     moving = float(np.mean([hear(s.pcm).std() for s in real]))
-    pooled_r, each_r = others_r(hear, other_speakers(labels))
+    pooled_r, each_r = others_r(hear, speakers)
     return {
         "grid_held_out_r": [opening_correlation(model, held, basis, age)[0] for age in (0, 2)],
         "other_speakers_r": pooled_r,
@@ -180,16 +186,17 @@ def report(
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="training.voice_report", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="sound.npz and pose_basis.npz")
     parser.add_argument("--audio", type=Path, required=True, help="checkpoint of the encoder")
-    parser.add_argument("--labels", type=Path, required=True, help="labels of clips/")
+    parser.add_argument("--labels", type=Path, required=True, help="of clips/, from `make labels`")
     parser.add_argument("--output", type=Path, help="JSON")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    model = AudioEncoder()
-    model.load_state_dict(checkpoint.load(args.audio).weights)
-    told = report(model, args.data, args.labels)
+    try:
+        told = report(load_audio(args.audio), args.data, args.labels)
+    except (MisfitError, OSError) as error:
+        refuse(parser, error)
     if args.output:
         args.output.write_text(json.dumps(told, indent=1) + "\n")
     for name in ("languages", "voices", "real_english"):

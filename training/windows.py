@@ -2,9 +2,8 @@
 now, the entry noised from the source.
 
 A window holds L consecutive frames, oldest first. Three kinds of imperfection that the queue has
-are drawn in: the source's mouth still
-in the entry slot, remains of it in the slots after, and warm-up or flush windows in which slots
-repeat.
+are drawn in: the source's mouth still in the entry slot, remains of it in the slots after, and
+warm-up or flush windows in which slots repeat.
 """
 
 from __future__ import annotations

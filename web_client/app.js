@@ -14,6 +14,7 @@ import { Studio } from "./studio.js";
 import { meter } from "./voice.js";
 
 const STALL_READINGS = 6; // seconds without one new frame
+const RESTING = 3; // step of streaming/ladder.py from which no picture follows the voice
 
 const PHASES = { idle: "Ready", preparing: "Asking", connecting: "Connecting", live: "Live", error: "Not live" };
 
@@ -156,6 +157,7 @@ function showBadge() {
     bypass: controls.bypass,
     cameraStalled,
     voiceGone: studio.voice.track.readyState === "ended",
+    tooSlow: omnisync.stats?.server?.ladder >= RESTING,
     faceLost: omnisync.stats?.server?.face_found === false,
   });
 }
@@ -172,6 +174,7 @@ function stop() {
   byId("result-facts").textContent = "";
   Object.assign(omnisync, { pc: null, stats: null });
   panel.clear();
+  panel.model(config.model_facts);
   setPhase("idle");
 }
 

@@ -5,6 +5,7 @@ const LINES = [
   ["bypass", "Bypass: source shown"],
   ["cameraStalled", "No new picture arrives: the last one is kept"],
   ["voiceGone", "The voice is gone: choose one again"],
+  ["tooSlow", "Too slow here: the picture is not synced"],
   ["faceLost", "No face found: drag a box over it on the source"],
 ];
 
@@ -13,7 +14,7 @@ export class Badge {
     this.element = element;
   }
 
-  /** `flags`: {bypass, cameraStalled, voiceGone, faceLost}. */
+  /** `flags`: {bypass, cameraStalled, voiceGone, tooSlow, faceLost}. */
   show(flags) {
     const line = LINES.find(([name]) => flags[name]);
     const text = line?.[1] ?? "";

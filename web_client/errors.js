@@ -85,9 +85,12 @@ async function explainDevice(error, wanted) {
 function explainApi({ status, message, retryAfter }) {
   if (status === 503 || status === 429) {
     const busy = /stopping|slow/i.test(message) ? "Server is not ready" : "Server is full";
-    return { title: status === 429 ? "Too many tries" : busy, text: message, retryAfter: retryAfter ?? 5 };
+    const text = message.replace(/^server full: (.*)/, "It takes $1. Wait until one ends.");
+    return { title: status === 429 ? "Too many tries" : busy, text, retryAfter: retryAfter ?? 5 };
   }
-  if (status === 401) return { title: "Access token needed", text: message, actions: ["token"] };
+  if (status === 401) {
+    return { title: "Access token needed", text: "Whoever started this server has set one.", actions: ["token"] };
+  }
   if (status === 403) return { title: "The server refused", text: message, actions: ["token", "retry"] };
   if (status >= 500) return { title: "The server failed", text: message };
   return { title: "The server can't take this call", text: message };

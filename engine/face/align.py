@@ -119,7 +119,7 @@ def warp_crop(rgb: NDArray[np.uint8], transform: Similarity, crop_px: int) -> ND
         corners = np.array([[0, 0], [crop_px, 0], [0, crop_px], [crop_px, crop_px]], np.float64)
         box = corners @ inverse[:, :2].T + inverse[:, 2]
         x0, y0 = np.floor(box.min(0) - 2).astype(int).clip(0)
-        x1, y1 = np.ceil(box.max(0) + 2).astype(int)
+        x1, y1 = np.ceil(box.max(0) + 2).astype(int).clip(0)
         part = rgb[y0:y1, x0:x1]
         if part.size == 0:
             return np.zeros((crop_px, crop_px, 3), np.uint8)

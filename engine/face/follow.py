@@ -9,18 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.face.detect import FaceDetector
-from engine.face.patch import Patch, as_input
+from engine.face.patch import Patch
 from engine.face.scan import Scan
 from engine.face.smooth import PointFilter
 
 F32 = NDArray[np.float32]
 Box = tuple[float, float, float, float]
-# (1, 3, 96, 96) in -1..1 -> points (1, 39, 2) in patch units, confidence logits (1,)
-LandmarkGraph = Callable[[F32], tuple[F32, F32]]
+# uint8 (1, 96, 96, 3) -> points (1, 39, 2) in patch units, confidence logits (1,)
+LandmarkGraph = Callable[[NDArray[np.uint8]], tuple[F32, F32]]
 
 FOUND, KEPT = 0.8, 0.4  # confidence that a new face must reach, and that a followed one must keep
 SMALLEST_SIDE_PX = 32.0
 BOX_HEIGHT, BOX_DOWN = 1.12, 0.05  # patch side and centre for a hand-drawn box, in its heights
+REST = 0.002  # in patch sides: where the net looks stays while the face moves less
 CANDIDATES = 3  # proposals of a cascade that are looked at
 SCANNED = 10  # patches of the scan that are looked at a frame
 # Cascades and scan take turns. After three seconds without a face every third frame is searched.
@@ -115,14 +116,19 @@ class FaceFollower:
         return last + proposals[:CANDIDATES]
 
     def _look(self, rgb: NDArray[np.uint8], patch: Patch) -> Face:
-        points, logits = self._landmarks(as_input(patch.cut(rgb)))
+        points, logits = self._landmarks(patch.cut(rgb)[None])
         confidence = 1.0 / (1.0 + np.exp(-float(np.clip(logits[0], -30, 30))))
         return Face(patch.to_picture(points[0]), confidence)
 
     def _accept(self, face: Face) -> Face:
         patch = Patch.around(face.points)
         steady = self._filter.step(face.points, patch.side)
-        self._last, self._tracking = Patch.around(steady), True
+        patch = Patch.around(steady)
+        # What the net says depends on where it looks: a patch that followed every rounding of the
+        # points would never come to rest, not even on a still picture.
+        if not self._tracking or self._last is None or patch.distance(self._last) > REST:
+            self._last = patch
+        self._tracking = True
         return Face(steady, face.confidence)
 
     def _lose(self) -> None:

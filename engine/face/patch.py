@@ -41,6 +41,12 @@ class Patch:
         angle = float(np.arctan2(line[1], line[0]))
         return Patch(float(centre[0]), float(centre[1]), SIDE_PER_SPREAD * spread, angle)
 
+    def distance(self, other: Patch) -> float:
+        """How far the two lie apart, in sides: the largest of shift, growth and turn."""
+        turned = abs((self.angle - other.angle + np.pi) % (2 * np.pi) - np.pi)
+        shifted = np.hypot(self.x - other.x, self.y - other.y) / other.side
+        return float(max(shifted, abs(self.side / other.side - 1), turned))
+
     def to_picture(self, points: F32) -> F32:
         """Patch units 0..1 (N, 2) to pixels of the picture."""
         return ((points - 0.5) * self.side @ self._turn().T + (self.x, self.y)).astype(np.float32)
@@ -90,9 +96,3 @@ def _shrink(
     moved[:, 2] = (moved[:, 2] - (x0, y0) + 0.5) * factor - 0.5
     moved[:, :2] *= factor[:, None]
     return small, moved
-
-
-def as_input(patch: NDArray[np.uint8]) -> F32:
-    """uint8 (96, 96, 3) -> the net's input, float32 (1, 3, 96, 96) in -1..1."""
-    scaled = patch.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1.0
-    return np.ascontiguousarray(scaled)

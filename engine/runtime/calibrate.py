@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineError
+from engine.runtime.cache import cache_folder
 from engine.runtime.choice import choices, start
 from engine.runtime.measured import measured, shortfall
 from engine.runtime.protocol import REFERENCE, Manifest, Runtime
@@ -62,10 +63,10 @@ def _raced(
             break
         try:
             runtime = start(name, manifest, threads)
+            took = measure(runtime)
         except EngineError as error:
             failed = failed or error
             continue
-        took = measure(runtime)
         if best is None or took < best[0]:
             best = took, name, runtime
     if best is None:
@@ -100,14 +101,9 @@ def _version(name: str) -> str:
         return ""
 
 
-def cache_folder() -> Path:
-    """Where what can be found out again is kept. Raises RuntimeError where there is no home."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "omnisync"
-
-
 def _remembered(facts: dict[str, Any], file: str) -> str:
     """The pick for these facts; empty if there is none, or it cannot be read."""
-    with suppress(OSError, RuntimeError, ValueError, KeyError, TypeError):
+    with suppress(OSError, ValueError, KeyError, TypeError):
         stored = json.loads((cache_folder() / file).read_text(encoding="utf-8"))
         if stored["facts"] == facts:
             return str(stored["picked"])
@@ -115,7 +111,7 @@ def _remembered(facts: dict[str, Any], file: str) -> str:
 
 
 def _remember(facts: dict[str, Any], file: str, picked: str) -> None:
-    with suppress(OSError, RuntimeError):  # then the next start picks again
+    with suppress(OSError):  # then the next start picks again
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
         draft = folder / f"{file}.{os.getpid()}"

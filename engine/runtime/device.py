@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from engine.errors import EngineError, RuntimeUnavailableError
 
@@ -44,8 +44,10 @@ class Device:
     def __init__(self) -> None:
         if reason := hindrance():
             raise RuntimeUnavailableError(f"no CUDA device: {reason}")
-        import pycuda.driver as cuda
-
+        try:
+            import pycuda.driver as cuda
+        except ImportError as error:
+            raise RuntimeUnavailableError(f"pycuda does not import: {error}") from error
         self._cuda = cuda
         self._driver = ctypes.CDLL(DRIVER)
         try:
@@ -72,18 +74,18 @@ class Device:
         """`size` bytes on the device; int() of it is the address. Freed with its last reference."""
         return self._cuda.mem_alloc(size)
 
-    def pinned(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    def pinned(self, shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """Host memory that the device reads and writes by itself."""
-        return self._cuda.pagelocked_empty(shape, np.float32)
+        return self._cuda.pagelocked_empty(shape, dtype)
 
     def stream(self) -> Any:
         return self._cuda.Stream()
 
-    def to_device(self, target: int, source: NDArray[np.float32], stream: Any) -> None:
+    def to_device(self, target: int, source: NDArray[Any], stream: Any) -> None:
         """source: pinned, and left alone until the copy ran."""
         self._cuda.memcpy_htod_async(target, source, stream)
 
-    def to_host(self, target: NDArray[np.float32], source: int, stream: Any) -> None:
+    def to_host(self, target: NDArray[Any], source: int, stream: Any) -> None:
         self._cuda.memcpy_dtoh_async(target, source, stream)
 
     def copy(self, target: int, source: int, size: int, stream: Any) -> None:
@@ -146,13 +148,17 @@ class Device:
 
 
 class CapturedGraph:
-    """Made by `Device.capture`; lives as long as the process."""
+    """Made by `Device.capture`; lives until `free`."""
 
     def __init__(self, call: Callable[..., None], executable: ctypes.c_void_p) -> None:
         self._call, self._executable = call, executable
 
     def launch(self, stream: Any) -> None:
         self._call("cuGraphLaunch", self._executable, _handle(stream))
+
+    def free(self) -> None:
+        """No launch may run or follow."""
+        self._call("cuGraphExecDestroy", self._executable)
 
 
 def _handle(stream: Any) -> ctypes.c_void_p:

@@ -73,6 +73,17 @@ class LatentPool:
             self._last_use[row.index][stream.handle] = event
         return event
 
+    def synchronize(self, rows: Iterable[_Row]) -> None:
+        """Wait for all uses of the rows so far. With the device current."""
+        for row in rows:
+            for event in list(self._last_use[row.index].values()):
+                event.synchronize()
+
+    def forget(self, stream: Any) -> None:
+        """A stream that ends; nothing is queued on it any more. With the device current."""
+        for users in self._last_use:
+            users.pop(stream.handle, None)
+
     def put(self, value: Array) -> Latent:
         """A latent from the host."""
         latent = self.take()[0]

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 
 from engine.errors import WeightsError
-from engine.runtime.protocol import GRAPHS, Manifest, Tensor
+from engine.runtime.protocol import GRAPHS, Input, Manifest, Tensor
 
 
 class OnnxSession:
@@ -34,8 +34,8 @@ class OnnxSession:
             raise WeightsError(f"{path.name}: ONNX Runtime cannot load it: {error}") from error
         self._outputs = [o.name for o in self._session.get_outputs()]
 
-    def run(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
-        feed = {k: np.ascontiguousarray(v, np.float32) for k, v in inputs.items()}
+    def run(self, inputs: Mapping[str, Input]) -> list[Tensor]:
+        feed = {k: np.ascontiguousarray(v) for k, v in inputs.items()}
         outputs: list[Tensor] = self._session.run(self._outputs, feed)
         return outputs
 
@@ -54,7 +54,7 @@ class OnnxRuntime:
     def load(self, path: Path) -> OnnxSession:
         return OnnxSession(path, self._threads)
 
-    def run(self, graph: str, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+    def run(self, graph: str, inputs: Mapping[str, Input]) -> list[Tensor]:
         return self._sessions[graph].run(inputs)
 
     def warming(self) -> AbstractContextManager[None]:

@@ -24,7 +24,7 @@ import numpy as np
 
 from engine.errors import RuntimeUnavailableError, WeightsError
 from engine.runtime.onnxruntime import OnnxSession
-from engine.runtime.protocol import GRAPHS, REFERENCE, Manifest, Session, Tensor
+from engine.runtime.protocol import GRAPHS, REFERENCE, Input, Manifest, Session, Tensor
 
 VARIANTS = ("int8", "bf16", REFERENCE)  # the first that runs here is the default
 QUANTISED = "denoiser"
@@ -47,6 +47,10 @@ def hindrance(variant: str = "") -> str:
     """Why `variant` (any, if empty) cannot run here; empty if it can."""
     if find_spec("openvino") is None:
         return "not installed: pip install -e '.[openvino]'"
+    try:
+        _core()
+    except (ImportError, OSError, RuntimeError) as error:
+        return f"does not start: {' '.join(str(error).split())}"
     if variant in ("int8", "bf16") and not _has(variant):
         return f"OpenVINO has no {variant} on this CPU"
     return ""
@@ -68,9 +72,9 @@ class OpenVinoSession:
         self._fitted: dict[Shapes, _Pool] = {}
         self._lock = Lock()
 
-    def run(self, inputs: Mapping[str, Tensor], fit: bool = False) -> list[Tensor]:
+    def run(self, inputs: Mapping[str, Input], fit: bool = False) -> list[Tensor]:
         """fit: compile for this shape if that has not been done."""
-        feed = {k: np.ascontiguousarray(inputs[k], np.float32) for k in self._names}
+        feed = {k: np.ascontiguousarray(inputs[k]) for k in self._names}
         shapes = tuple(value.shape for value in feed.values())
         if fit:
             self._fit(shapes)
@@ -92,7 +96,7 @@ class _Pool:
         self._compiled = _core().compile_model(model, "CPU", dict(options))
         self._idle: list[Any] = []
 
-    def run(self, feed: Mapping[str, Tensor]) -> list[Tensor]:
+    def run(self, feed: Mapping[str, Input]) -> list[Tensor]:
         try:
             request = self._idle.pop()
         except IndexError:
@@ -133,7 +137,7 @@ class OpenVinoRuntime:
         except WeightsError:
             return OnnxSession(path, self._threads)
 
-    def run(self, graph: str, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+    def run(self, graph: str, inputs: Mapping[str, Input]) -> list[Tensor]:
         return self._sessions[graph].run(inputs, fit=self._warming)
 
     @contextmanager

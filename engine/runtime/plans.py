@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError, WeightsError
+from engine.runtime.cache import cache_folder
 from engine.runtime.protocol import GRAPHS, Manifest
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 
 FOLDER = "tensorrt"  # beside the weights
 INDEX = "tensorrt.json"
-FORMAT = 1
-PRECISIONS = ("fp16", "fp32", "int8")
+FORMAT = 2
+PRECISIONS = ("fp16", "bf16", "fp32", "int8")
 Shape = tuple[int, ...]
 Profile = Mapping[str, tuple[Shape, Shape, Shape]]  # input -> least, usual and largest shape
 
@@ -53,7 +55,7 @@ class Prepared:
         try:
             stored: dict[str, Any] = json.loads((folder / INDEX).read_text())
             if stored["format"] != FORMAT or stored["sources"] != sources(manifest):
-                raise WeightsError(f"{folder}: was made from other weights: {again}")
+                raise WeightsError(f"{folder}: of other weights, or another version: {again}")
             profiles = {
                 graph: {
                     name: (tuple(least), tuple(usual), tuple(largest))
@@ -149,12 +151,6 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def cache_folder() -> Path:
-    """Where this user's plans are kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "omnisync" / "tensorrt"
-
-
 class PlanCache:
     """Plans of one GPU and TensorRT version, by the hash of what they were built from. A file
     appears whole or not at all; a folder that cannot be written costs only time.
@@ -162,7 +158,7 @@ class PlanCache:
 
     def __init__(self, gpu: str, version: str, folder: Path | None = None) -> None:
         place = re.sub(r"[^A-Za-z0-9.]+", "-", f"{gpu}-{version}")
-        self._folder = (folder or cache_folder()) / place
+        self._folder = (folder or cache_folder() / FOLDER) / place
 
     def path(self, graph: str, onnx: bytes, profile: Profile) -> Path:
         key = hashlib.sha256(onnx + json.dumps(dict(profile), sort_keys=True).encode())
@@ -175,7 +171,7 @@ class PlanCache:
             return None
 
     def keep(self, path: Path, data: bytes) -> None:
-        draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+        draft = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}.part")
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:

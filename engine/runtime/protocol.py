@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from engine.errors import WeightsError
 
 Tensor = NDArray[np.float32]
+Input: TypeAlias = NDArray[Any]  # float32, or uint8 of pictures
 GRAPHS = ("encoder", "audio", "denoiser", "decoder", "motion", "landmarks")
-FORMAT = 3
+FORMAT = 4  # of the weights folder: rises when a graph takes or gives something else
 REFERENCE = "fp32"  # the variant that others are measured against
 
 
 class Session(Protocol):
     """One graph, loaded; freed with its last reference. Safe to call from several threads."""
 
-    def run(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+    def run(self, inputs: Mapping[str, Input]) -> list[Tensor]:
         """Outputs in the graph's own order, float32."""
         ...
 
@@ -39,7 +40,7 @@ class Runtime(Protocol):
         """One more graph, from a file outside the weights. Raises WeightsError."""
         ...
 
-    def run(self, graph: str, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+    def run(self, graph: str, inputs: Mapping[str, Input]) -> list[Tensor]:
         """Outputs of `graph` in the graph's own order, float32."""
         ...
 
@@ -71,9 +72,23 @@ class Manifest:
         """Read and check a weights folder.
 
         Raises:
-            WeightsError: no manifest, an unknown format, a default that is no variant, or a file
-                that is missing or whose hash differs.
+            WeightsError: no manifest, a damaged one, an unknown format, a default that is no
+                variant, or a file that is missing or whose hash differs.
         """
+        try:
+            manifest = cls._read(folder)
+            for graph in GRAPHS:
+                manifest.path(graph, REFERENCE)
+        except OSError as error:
+            raise WeightsError(f"no weights in {folder}: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise WeightsError(
+                f"{folder / 'manifest.json'} is damaged: check out the weights again"
+            ) from error
+        return manifest
+
+    @classmethod
+    def _read(cls, folder: Path) -> Manifest:
         path = folder / "manifest.json"
         try:
             stored: dict[str, Any] = json.loads(path.read_text())
@@ -83,7 +98,8 @@ class Manifest:
             raise WeightsError(f"{path} is not valid JSON: {error}") from None
         if stored.get("format") != FORMAT:
             raise WeightsError(
-                f"{path}: format {stored.get('format')} is not {FORMAT}, the one this engine reads"
+                f"{path}: format {stored.get('format')} is not {FORMAT}, which this engine reads: "
+                "check out its weights, or export yours again"
             )
         manifest = cls(
             folder=folder,

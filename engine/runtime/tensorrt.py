@@ -15,8 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import finalize
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from engine.errors import RuntimeUnavailableError, WeightsError
 from engine.runtime import device as cuda
@@ -32,19 +34,26 @@ from engine.runtime.plans import (
     Shape,
     build_here,
 )
-from engine.runtime.protocol import GRAPHS, Manifest, Session, Tensor
+from engine.runtime.protocol import GRAPHS, Input, Manifest, Session, Tensor
 
 if TYPE_CHECKING:
     import tensorrt as trt
 
 Shapes = Mapping[str, Shape]
+DENOISER = "denoiser"
 
 
 def hindrance(variant: str = "") -> str:
     """Why it cannot run here; empty if it can."""
     if find_spec("tensorrt") is None:
         return "not installed: pip install -e '.[gpu]'"
-    return cuda.hindrance()
+    if reason := cuda.hindrance():
+        return reason
+    try:
+        importlib.import_module("tensorrt")
+    except (ImportError, OSError) as error:
+        return f"tensorrt does not import: {error}"
+    return ""
 
 
 class Context(Protocol):
@@ -69,6 +78,11 @@ class Network(Protocol):
     @property
     def outputs(self) -> Sequence[str]: ...
 
+    @property
+    def dtypes(self) -> Mapping[str, DTypeLike]:
+        """Of inputs and outputs: float32 or uint8."""
+        ...
+
     def context(self, shapes: Shapes) -> Context: ...
 
 
@@ -81,6 +95,10 @@ class TensorRtNetwork:
         modes = {name: engine.get_tensor_mode(name) for name in names}
         self.inputs = [n for n in names if modes[n] == library.TensorIOMode.INPUT]
         self.outputs = [n for n in names if modes[n] == library.TensorIOMode.OUTPUT]
+        pixels = library.DataType.UINT8
+        self.dtypes = {
+            n: np.uint8 if engine.get_tensor_dtype(n) == pixels else np.float32 for n in names
+        }
 
     def context(self, shapes: Shapes) -> Context:
         return TensorRtContext(self._engine, self.outputs, shapes)
@@ -125,7 +143,9 @@ class GraphOnDevice:
         with device.current():
             self.stream = device.stream()
             shapes = {**largest, **network.context(largest).outputs}
-            self._pinned = {n: device.pinned((int(np.prod(s)),)) for n, s in shapes.items()}
+            self._pinned = {
+                n: device.pinned((int(np.prod(s)),), network.dtypes[n]) for n, s in shapes.items()
+            }
             self._memory = {n: device.memory(self._pinned[n].nbytes) for n in shapes}
         self._addresses = {n: int(m) for n, m in self._memory.items()}
 
@@ -143,6 +163,18 @@ class GraphOnDevice:
                 yield call
             finally:
                 self._busy = self._device.mark(self.stream)
+
+    def close(self) -> None:
+        """Free all memory. No call may run or follow."""
+        with self._device.current():
+            for graph in self._captured.values():
+                if graph is not None:
+                    graph.free()
+            self._captured.clear()
+            self._sizes.clear()
+            self._memory.clear()
+            self._pinned.clear()
+            del self._busy, self._network, self.stream  # while the device is current
 
     def launch(self, call: Call, host_inputs: Sequence[str], host_outputs: Sequence[str]) -> None:
         """Copies in, network, copies out. The first call of its kind runs as it is, for TensorRT
@@ -166,7 +198,7 @@ class GraphOnDevice:
             graph = self._captured[key] = self._device.capture(self.stream, queue)
         graph.launch(self.stream)
 
-    def pinned(self, name: str, shape: Shape) -> Tensor:
+    def pinned(self, name: str, shape: Shape) -> NDArray[Any]:
         return self._pinned[name][: int(np.prod(shape))].reshape(shape)
 
     def address(self, name: str) -> int:
@@ -176,7 +208,7 @@ class GraphOnDevice:
     def outputs(self) -> Sequence[str]:
         return self._network.outputs
 
-    def run(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+    def run(self, inputs: Mapping[str, Input]) -> list[Tensor]:
         """From host to host; a batch beyond the largest in several calls."""
         batch = len(next(iter(inputs.values())))
         if batch > self.largest_batch:
@@ -199,9 +231,40 @@ class Call:
     def __init__(self, graph: GraphOnDevice, shapes: Shapes, context: Context) -> None:
         self._graph, self.shapes, self.context = graph, shapes, context
 
-    def pinned(self, name: str) -> Tensor:
+    def pinned(self, name: str) -> NDArray[Any]:
         shape = self.shapes[name] if name in self.shapes else self.context.outputs[name]
         return self._graph.pinned(name, shape)
+
+
+class DenoiserOnDevice:
+    """A denoiser beside the runtime's own, in a graph that is freed with the last reference to
+    this.
+    """
+
+    def __init__(self, graph: GraphOnDevice, pool: LatentPool) -> None:
+        self.graph = graph
+
+        def free() -> None:
+            with pool.device.current():
+                graph.stream.synchronize()
+                pool.forget(graph.stream)
+            graph.close()
+
+        finalize(self, free)
+
+    def run(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        return self.graph.run(_with_noise(inputs))
+
+
+def _with_noise(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The denoiser's inputs where x has its noise already."""
+    rest = dict(inputs)
+    x = rest.pop("x")
+    return rest | {
+        "base": x,
+        "eps": np.zeros_like(x[:, 0]),
+        "mix": np.zeros(x.shape[:2], np.float32),
+    }
 
 
 class LatentsOnDevice:
@@ -216,8 +279,8 @@ class LatentsOnDevice:
         """A stream's window."""
         return DeviceWindow(self.pool, levels, seed, others)
 
-    def encode(self, crop: Tensor) -> Latent:
-        """crop (1, 3, H, W) -> its latent. Returns before it is there."""
+    def encode(self, crop: NDArray[np.uint8]) -> Latent:
+        """crop uint8 (1, H, W, 3) -> its latent. Returns before it is there."""
         graph, latent = self._graphs["encoder"], self.pool.take()[0]
         with graph.call({"crop": crop.shape}) as call:
             call.pinned("crop")[...] = crop
@@ -232,13 +295,16 @@ class LatentsOnDevice:
         x: Sequence[Sequence[NoisyLatent]],
         z: Sequence[Latents],
         others: Mapping[str, Tensor],
+        own: Session | None = None,
     ) -> list[Latents]:
         """x0 of several windows of as many slots each. Returns before it is there.
 
         Args:
             others: level, tokens, strength and mouth, as the denoiser takes them.
+            own: a denoiser that `TensorRtRuntime.load` gave; the runtime's by default.
         """
-        graph, row_bytes = self._graphs["denoiser"], self.pool.row_bytes
+        graph = own.graph if isinstance(own, DenoiserOnDevice) else self._graphs[DENOISER]
+        row_bytes = self.pool.row_bytes
         batch, slots = len(x), len(x[0])
         latents = (batch, slots, *self.pool.shape)
         mix = np.array([[noisy.mix for noisy in window] for window in x], np.float32)
@@ -268,6 +334,11 @@ class LatentsOnDevice:
                 self._device.copy(latent.address, source, row_bytes, graph.stream)
             self.pool.used(rows, graph.stream)
         return estimates
+
+    def wait(self, given: Sequence[Latents]) -> None:
+        """Until they are there."""
+        with self._device.current():
+            self.pool.synchronize(latent.row for latents in given for latent in latents)
 
     def run(self, name: str, inputs: Mapping[str, Latent]) -> list[Tensor]:
         """Decoder or motion net of one latent, or of the same part of two."""
@@ -322,10 +393,9 @@ class TensorRtRuntime:
         profiles: Mapping[str, Profile],
         manifest: Manifest,
     ) -> None:
+        self._device, self._profiles = device, profiles
         self._graphs = {
-            graph: GraphOnDevice(
-                device, network, {n: largest for n, (_, _, largest) in profiles[graph].items()}
-            )
+            graph: GraphOnDevice(device, network, largest_of(profiles[graph]))
             for graph, network in networks.items()
         }
         side = manifest.latent_side
@@ -347,44 +417,62 @@ class TensorRtRuntime:
         return runtime
 
     def load(self, path: Path) -> Session:
-        raise WeightsError(
-            f"{path.name}: personal denoisers do not run on TensorRT: use --runtime onnxruntime"
-        )
+        """A denoiser in a file that is made for TensorRT. The first time on a GPU its engine is
+        built, which may take a minute.
 
-    def run(self, graph: str, inputs: Mapping[str, Tensor]) -> list[Tensor]:
-        if graph == "denoiser":
-            inputs = dict(inputs)
-            x = inputs.pop("x")
-            inputs |= {"base": x, "eps": np.zeros_like(x[:, 0])}
-            inputs["mix"] = np.zeros(x.shape[:2], np.float32)
-        return self._graphs[graph].run(inputs)
+        Raises:
+            WeightsError: it cannot be read.
+            PlanError: TensorRT refuses it.
+        """
+        profile = self._profiles[DENOISER]
+        try:
+            onnx = path.read_bytes()
+        except OSError as error:
+            raise WeightsError(f"{path}: {error.strerror}") from error
+        with self._device.current():
+            network = load_network(self._device, DENOISER, onnx, profile)
+        graph = GraphOnDevice(self._device, network, largest_of(profile))
+        return DenoiserOnDevice(graph, self.latents.pool)
+
+    def run(self, graph: str, inputs: Mapping[str, Input]) -> list[Tensor]:
+        return self._graphs[graph].run(_with_noise(inputs) if graph == DENOISER else inputs)
 
     def warming(self) -> AbstractContextManager[None]:
         return nullcontext()
 
 
+def largest_of(profile: Profile) -> Shapes:
+    return {name: largest for name, (_, _, largest) in profile.items()}
+
+
 def load_networks(device: Device, prepared: Prepared, precision: str) -> dict[str, Network]:
-    """Engines from the cache; those that are not there, or that this TensorRT does not read, are
+    """All graphs; see `load_network`."""
+    return {
+        graph: load_network(
+            device, graph, prepared.onnx(graph, precision), prepared.profiles[graph]
+        )
+        for graph in GRAPHS
+    }
+
+
+def load_network(device: Device, graph: str, onnx: bytes, profile: Profile) -> Network:
+    """An engine from the cache; one that is not there, or that this TensorRT does not read, is
     built.
 
     Raises:
-        PlanError: TensorRT refuses a graph.
+        PlanError: TensorRT refuses the graph.
     """
     library: Any = importlib.import_module("tensorrt")
     cache = PlanCache(device.name, library.__version__)
     log = BuildLog(library)
     loader: trt.Runtime = library.Runtime(log.logger)
-    networks: dict[str, Network] = {}
-    for graph in GRAPHS:
-        onnx, profile = prepared.onnx(graph, precision), prepared.profiles[graph]
-        path = cache.path(graph, onnx, profile)
-        plan = cache.read(path)
-        engine: trt.ICudaEngine = loader.deserialize_cuda_engine(plan) if plan else None
-        if engine is None:
-            plan = build_here(library, graph, onnx, profile, cache)
-            cache.keep(path, plan)
-            engine = loader.deserialize_cuda_engine(plan)
-        if engine is None:
-            raise PlanError(f"{graph}: TensorRT does not load what it built: {log.last()}")
-        networks[graph] = TensorRtNetwork(engine, library)
-    return networks
+    path = cache.path(graph, onnx, profile)
+    plan = cache.read(path)
+    engine: trt.ICudaEngine = loader.deserialize_cuda_engine(plan) if plan else None
+    if engine is None:
+        plan = build_here(library, graph, onnx, profile, cache)
+        cache.keep(path, plan)
+        engine = loader.deserialize_cuda_engine(plan)
+    if engine is None:
+        raise PlanError(f"{graph}: TensorRT does not load what it built: {log.last()}")
+    return TensorRtNetwork(engine, library)

@@ -20,11 +20,11 @@ STAGES = {
 }
 
 
-def call(side: str, age_ms: float, server: bool) -> CallFigures:
+def call(side: str, age_ms: float, server: bool, ladder: int = 0) -> CallFigures:
     period = Period(10.0, 0.0, [], [], 250, [], [], [], {}, {"in_video": {"frameWidth": 640}})
-    figures = ServerFigures(RATES, STAGES, True) if server else None
+    figures = ServerFigures(RATES, STAGES, ladder) if server else None
     ages = [age_ms + n / 10 for n in range(100)]
-    return CallFigures(side, period, 50.0, 200.0, ages, 60.0, 40.0, 1.0, figures)
+    return CallFigures(side, period, 50.0, 200.0, ages, 60.0, 40.0, 1.0, figures, server)
 
 
 def test_each_window_is_judged_by_its_own_limit() -> None:
@@ -48,8 +48,15 @@ def test_without_an_echo_no_latency_is_claimed() -> None:
     assert outcome.data["added_latency_ms"] == {}
 
 
+def test_quality_that_was_given_up_is_told() -> None:
+    for ladder in (0, 2):
+        calls = [call("server, 3 slots", 9, True, ladder)]
+        outcome = _outcome("latency", calls, {"server, 3 slots": 3}, ("f", "v"))
+        assert any("gave up quality" in remark for remark in outcome.remarks) == bool(ladder)
+
+
 def test_stages_stand_in_the_order_of_the_way() -> None:
-    pooled = pooled_stages([ServerFigures(RATES, STAGES, True)] * 2)
+    pooled = pooled_stages([ServerFigures(RATES, STAGES, 0)] * 2)
     assert list(pooled) == ["tick", "denoise", "hold", "video_encode", "send_sound"]
     assert pooled["tick"][0.020] == 20
     found = stage_ms(pooled)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from benchmarks.figures import new_pictures
 from benchmarks.replay import Arrival, SeenPicture
-from benchmarks.returned import find_delay_s, freezes, newly_shown, picture_ages_ms, steady_from_s
+from benchmarks.returned import find_delay_s, freezes, picture_ages_ms, steady_from_s
 from benchmarks.sound_path import pictures_per_second, sound_path
 
 
@@ -17,7 +18,7 @@ def seen(times: list[float], stamps: list[int | None], age_s: float = 0.1) -> li
 
 def test_repeated_and_unreadable_pictures_are_not_new() -> None:
     pictures = seen([0.0, 0.04, 0.08, 0.12], [7, 7, None, 8])
-    assert [p.stamp for p in newly_shown(pictures)] == [7, 8]
+    assert [p.stamp for p in new_pictures(pictures)] == [7, 8]
     assert picture_ages_ms(pictures) == pytest.approx([100, 100])
 
 
@@ -54,15 +55,22 @@ def arrivals(timestamps: list[int], period_s: float = 0.02) -> list[Arrival]:
 
 def test_unbroken_sound_across_the_wrap_of_its_clock() -> None:
     start = (1 << 32) - 2000
-    path = sound_path(arrivals([start + 960 * n for n in range(10)]))
-    assert path.unbroken and path.packets == 10
+    path = sound_path(arrivals([start + 960 * n for n in range(10)]), 0.0, 0.2)
+    assert path.missing_ms == 0 and path.packets == 10
     assert path.longest_gap_ms == pytest.approx(20)
 
 
 def test_missing_sound_is_counted_and_order_is_not() -> None:
-    path = sound_path(arrivals([0, 960, 2880, 1920, 1920, 4800 + 960]))
-    assert path.missing_ms == pytest.approx(40) and not path.unbroken
-    assert not sound_path([]).unbroken
+    path = sound_path(arrivals([0, 960, 2880, 1920, 1920, 4800 + 960]), 0.0, 0.12)
+    assert path.missing_ms == pytest.approx(40)
+
+
+def test_sound_that_begins_late_or_stops_is_missing() -> None:
+    whole = arrivals([960 * n for n in range(100)])
+    assert sound_path(whole, 0.0, 2.0).missing_ms == 0
+    assert sound_path(whole, 0.0, 5.0).missing_ms == pytest.approx(3020)
+    assert sound_path(whole, -1.0, 2.0).missing_ms == pytest.approx(1000)
+    assert sound_path([], 0.0, 2.0).missing_ms == 2000
 
 
 def test_pictures_count_by_their_last_packet() -> None:

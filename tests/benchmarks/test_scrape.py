@@ -4,6 +4,7 @@ import pytest
 
 from benchmarks.calls import server_figures
 from benchmarks.scrape import Scrape, bucket_quantile, gained
+from streaming.ladder import Step
 from streaming.metrics import Metrics
 
 
@@ -49,7 +50,18 @@ def test_shares_count_repeats_and_passed_pictures_apart() -> None:
     metrics.frames.labels("out").inc(970)
     metrics.frames.labels("repeated").inc(20)
     metrics.frames.labels("passed_through").inc(10)
-    figures = server_figures(before, read(metrics, at_s=140.0), True)
-    assert figures is not None
+    figures = server_figures(before, read(metrics, at_s=140.0))
     assert figures.rates["out"] == pytest.approx(24.25)
     assert figures.not_new_share == pytest.approx(0.03)
+
+
+def test_the_ladder_s_lowest_step_is_seen_between_two_readings() -> None:
+    metrics = Metrics()
+    metrics.ladder_changes.labels("hold").inc()  # before the period
+    before = read(metrics)
+    assert server_figures(before, read(metrics, at_s=1.0)).ladder == 0
+    for step in ("short", "every_second", "short", "full"):
+        metrics.ladder_changes.labels(step).inc()
+    assert server_figures(before, read(metrics, at_s=2.0)).ladder == Step.EVERY_SECOND
+    metrics.ladder(None, Step.PASS_THROUGH)
+    assert server_figures(read(metrics), read(metrics, at_s=3.0)).ladder == Step.PASS_THROUGH

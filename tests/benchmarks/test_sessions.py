@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.hog import Course, Moment, outcome, recovery_s
+from benchmarks.hog import Course, Moment, _parts, outcome, recovery_s
+from benchmarks.replay import Arrival
 from benchmarks.sessions import Load, Ramp, _outcome
 from benchmarks.sound_path import SoundPath
 
-GOOD = Load("server", 2, 25.0, 24.9, 25.0, 15.0, 30.0, 0.0, 0.0, 0.0, 120.0, 10.0, 0.0)
+GOOD = Load("server", 2, 25.0, 24.9, 25.0, 15.0, 30.0, 0.0, 0.0, 0.0, 120.0, 10.0, 0)
 BEGAN_S, ENDED_S = 10.0, 20.0
 SOUND = SoundPath(500, 0.0, 25.0)
 
@@ -19,6 +20,7 @@ SOUND = SoundPath(500, 0.0, 25.0)
         ({"least_synced_fps": 23.0}, "23.0 synced fps"),
         ({"tick_p95_ms": 41.0}, "tick p95"),
         ({"sound_missing_ms": 20.0}, "sound"),
+        ({"ladder": 2}, "quality, step 2"),
     ],
 )
 def test_each_failure_breaks_a_load(change: dict[str, float], reason: str) -> None:
@@ -32,6 +34,17 @@ def test_what_is_carried_is_the_last_that_did_not_break() -> None:
     assert ramp.carried == 2
     carried, refused = _outcome([ramp], ("face", "voice"), limited=True).targets
     assert carried.met and not refused.met  # it broke before it refused: that is no clean refusal
+
+
+def test_sound_that_stops_for_good_is_missing_though_no_gap_shows_it() -> None:
+    def missing(stops_s: float) -> list[float]:
+        times = [n * 0.02 for n in range(1500) if n * 0.02 < stops_s]
+        came = [Arrival(at, n, 960 * n, True) for n, at in enumerate(times)]
+        return [path.missing_ms for path in _parts(came, (0.0, 10.0, 20.0, 30.0))]
+
+    assert missing(30.0) == [0, 0, 0]
+    assert missing(15.0) == pytest.approx([0, 0, 15_020], abs=1)
+    assert missing(0.0) == [0, 0, 10_000]
 
 
 def course(recovers_at_s: float, ladder_until_s: float) -> list[Moment]:

@@ -16,18 +16,9 @@ from urllib.request import urlopen
 
 from playwright.sync_api import Page, Playwright, Request
 
+from benchmarks.browser import FLAGS
 from tests.conftest import ROOT, find_chromium
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
 START_LIMIT_S = 60.0
 LIMIT_S = 60.0  # far more than needed, so that a busy machine is not a failure
 

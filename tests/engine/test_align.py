@@ -31,6 +31,13 @@ def test_fit_recovers_the_placement(angle: float) -> None:
     np.testing.assert_allclose(transform.apply(points), TEMPLATE, atol=1e-4)
 
 
+@pytest.mark.parametrize("place", [(-9000, 0), (0, -9000), (9000, 0)])
+def test_a_crop_that_lies_beside_the_frame_shows_nothing_of_it(place: tuple[int, int]) -> None:
+    frame = np.full((200, 300, 3), 200, np.uint8)
+    crop = warp_crop(frame, similarity_from_box((*place, 1500, 1500)), 128)
+    assert not crop.any()
+
+
 def test_crop_of_a_hand_box_has_the_mouth_where_faces_have_it() -> None:
     transform = similarity_from_box((100, 50, 200, 260))
     mouth = transform.apply(np.array([[200.0, 50 + 260 * 0.755]], np.float32))[0]

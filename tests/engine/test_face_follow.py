@@ -76,6 +76,15 @@ def test_finds_the_face_and_its_points(graph: Graph, head: tuple[np.ndarray, np.
     assert error(face.points[EYES], want[EYES]) < 0.08
 
 
+def test_a_still_face_comes_to_rest(graph: Graph, head: tuple[np.ndarray, np.ndarray]) -> None:
+    follower = FaceFollower(graph)
+    frame = scene((head[0], 150, 60, 360))
+    assert found_within(follower, frame, 8)
+    points = [face.points for _ in range(60) if (face := follower.follow(frame)) is not None]
+    assert len(points) == 60
+    np.testing.assert_allclose(points[-20:], points[-1:] * 20, rtol=0, atol=1e-3)
+
+
 def test_follows_a_moving_face(graph: Graph, head: tuple[np.ndarray, np.ndarray]) -> None:
     rgb, true = head
     follower = FaceFollower(graph)

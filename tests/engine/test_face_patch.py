@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.face.patch import PATCH_PX, Patch, as_input
+from engine.face.patch import PATCH_PX, Patch
 from engine.face.points import COUNT, LANDMARKS, MIRROR
 from engine.face.smooth import PointFilter
 
@@ -52,14 +52,6 @@ def test_a_patch_outside_the_picture_is_still_a_patch() -> None:
     picture = np.full((48, 64, 3), 90, np.uint8)
     for patch in (Patch(-500, -500, 40, 0), Patch(900, 10, 700, 0.3), Patch(32, 24, 9000, 0)):
         assert patch.cut(picture).shape == (PATCH_PX, PATCH_PX, 3)
-
-
-def test_input_range_and_layout() -> None:
-    ramp = np.zeros((PATCH_PX, PATCH_PX, 3), np.uint8)
-    ramp[..., 2] = 255
-    tensor = as_input(ramp)
-    assert tensor.shape == (1, 3, PATCH_PX, PATCH_PX) and tensor.dtype == np.float32
-    assert (tensor[0, 0] == -1).all() and (tensor[0, 2] == 1).all()
 
 
 def test_mirror_swaps_each_pair_once() -> None:

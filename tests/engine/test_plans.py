@@ -53,9 +53,12 @@ def test_damaged_plans_are_built_anew_and_whole_ones_are_not(
             return SimpleNamespace(num_io_tensors=0) if plan.startswith(b"plan") else None
 
     library = SimpleNamespace(
-        __version__="1", Runtime=Loader, ILogger=object, TensorIOMode=SimpleNamespace(INPUT=0)
+        __version__="1",
+        Runtime=Loader,
+        ILogger=object,
+        TensorIOMode=SimpleNamespace(INPUT=0, OUTPUT=1),
+        DataType=SimpleNamespace(UINT8=2),
     )
-    library.TensorIOMode.OUTPUT = 1
     built: list[str] = []
 
     def build(library: object, name: str, *_: object) -> bytes:

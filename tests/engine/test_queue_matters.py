@@ -17,7 +17,7 @@ import pytest
 from engine import LipSyncEngine
 from engine.audio import SAMPLES_PER_FRAME
 from engine.face.follow import FaceFollower
-from engine.face.patch import Patch, as_input
+from engine.face.patch import Patch
 from engine.face.points import EYES, INNER_LIPS
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
@@ -49,7 +49,7 @@ def openings(engine: LipSyncEngine, frames: list[np.ndarray] | np.ndarray) -> np
             continue
         # Looked at once more without the follower's filter, which would lag behind lips.
         patch = Patch.around(face.points)
-        points = patch.to_picture(engine.landmarks(as_input(patch.cut(frame)))[0][0])
+        points = patch.to_picture(engine.landmarks(patch.cut(frame)[None])[0][0])
         lips, eyes = points[list(INNER_LIPS)], points[EYES]
         out.append(float((lips[1, 1] - lips[0, 1]) / np.linalg.norm(eyes[0] - eyes[3])))
     return np.array(out)

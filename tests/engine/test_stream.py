@@ -4,9 +4,12 @@ sound moves the mouth.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,8 +17,11 @@ import pytest
 
 from engine import EngineError, LipSyncEngine, LipSyncStream, RuntimeUnavailableError, WeightsError
 from engine.audio import SAMPLES_PER_FRAME
+from engine.engine import WEIGHTS
+from engine.media import Voice
 
 HERE = Path(__file__).parent
+DEMO_VOICE = HERE.parents[1] / "web_client" / "demo" / "voice.mp3"
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +99,17 @@ def test_the_voice_moves_the_mouth_and_the_same_voice_moves_it_the_same(
     assert still < moving / 3
 
 
+def test_a_still_picture_in_silence_does_not_shimmer(
+    engine: LipSyncEngine, face: np.ndarray
+) -> None:
+    assert engine.facts.runtime.endswith(":int8")
+    frames = run(engine.open_stream(), face, np.zeros(90 * SAMPLES_PER_FRAME, np.int16), 90)
+    shown = np.stack(frames[70:88]).astype(np.int16)
+    drawn = (shown[-1] != face).any(-1)
+    assert drawn.sum() > 200
+    assert np.abs(np.diff(shown, axis=0))[:, drawn].mean() < 0.05
+
+
 def test_chunks_of_sound_do_not_matter(engine: LipSyncEngine, face: np.ndarray) -> None:
     pcm = voice(6)
     whole, split = engine.open_stream(), engine.open_stream()
@@ -138,10 +155,9 @@ def test_a_frame_between_shows_a_mouth_between_its_neighbours(
     stream = engine.open_stream()
     stream.every_second = True
     stream.slots = 2
-    pcm = voice(30)
     out: list[np.ndarray] = []
-    for i in range(30):
-        stream.push_audio(pcm[i * SAMPLES_PER_FRAME : (i + 1) * SAMPLES_PER_FRAME])
+    for tick in islice(Voice(DEMO_VOICE).ticks(), 12, 42):  # speech: bursts of a vowel are laughter
+        stream.push_audio(tick.pcm)
         out += [frame.rgb.astype(float) for frame in stream.push_frame(face)]
 
     def apart(a: int, b: int) -> float:
@@ -242,6 +258,8 @@ def stream(engine: LipSyncEngine) -> Iterator[LipSyncStream]:
 def test_wrong_shapes_are_named(stream: LipSyncStream) -> None:
     with pytest.raises(ValueError, match="uint8"):
         stream.push_frame(np.zeros((10, 10), np.uint8))
+    with pytest.raises(ValueError, match="uint8"):
+        stream.push_frame(np.zeros((0, 10, 3), np.uint8))
     with pytest.raises(ValueError, match="int16"):
         stream.push_audio(np.zeros(100, np.float32))  # type: ignore[arg-type]
 
@@ -257,9 +275,32 @@ def test_bad_loads_say_what_to_do(tmp_path: Path) -> None:
         LipSyncEngine.load(runtime="onnxruntime", slots=9)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda stored: [],
+        lambda stored: {"format": stored["format"]},
+        lambda stored: stored | {"levels": 3},
+        lambda stored: stored | {"files": {"int8": stored["files"]["int8"]}},
+    ],
+)
+def test_a_damaged_manifest_is_one_clear_line(
+    damage: Callable[[dict[str, Any]], object], tmp_path: Path
+) -> None:
+    for file in WEIGHTS.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    manifest = tmp_path / "manifest.json"
+    stored = json.loads(manifest.read_text())
+    manifest.unlink()
+    manifest.write_text(json.dumps(damage(stored)))
+    with pytest.raises(WeightsError, match="is damaged: check out the weights again"):
+        LipSyncEngine.load(tmp_path)
+    with pytest.raises(WeightsError, match="no weights in"):
+        LipSyncEngine.load(manifest)
+
+
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:
-    weights = Path(LipSyncEngine.load.__func__.__globals__["WEIGHTS"])
-    for file in weights.iterdir():
+    for file in WEIGHTS.iterdir():
         if file.is_file():
             (tmp_path / file.name).write_bytes(file.read_bytes())
     broken = tmp_path / "decoder.onnx"

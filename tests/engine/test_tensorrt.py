@@ -5,7 +5,11 @@ the device give what the runtime on the CPU gives.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+import gc
+import warnings
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -13,13 +17,24 @@ import cv2
 import numpy as np
 import pytest
 
-from engine import LipSyncEngine, LipSyncStream, SyncedFrame, WeightsError
+from engine import (
+    LipSyncEngine,
+    LipSyncStream,
+    Person,
+    PersonError,
+    SyncedFrame,
+    WeightsError,
+    WindowInput,
+)
+from engine.costs import CallCosts
 from engine.engine import WEIGHTS
+from engine.personal import TENSORRT, base_of
+from engine.runtime import tensorrt
 from engine.runtime.device import Device
 from engine.runtime.latents import Latent, Latents
 from engine.runtime.onnxruntime import OnnxRuntime
 from engine.runtime.protocol import GRAPHS, REFERENCE, Manifest
-from engine.runtime.tensorrt import TensorRtRuntime
+from engine.runtime.tensorrt import DenoiserOnDevice, TensorRtRuntime
 from tests.engine.cuda.host_memory import OrtNetwork
 
 onnx = pytest.importorskip("onnx")
@@ -28,7 +43,7 @@ from export.precision import with_cached_noise  # noqa: E402
 from export.tensorrt import profiles  # noqa: E402
 
 HERE = Path(__file__).parent
-BATCH = 3
+BATCH = 4
 TOKENS = (5, 192)
 
 
@@ -101,7 +116,7 @@ def test_every_graph_from_host_to_host(runtime: TensorRtRuntime, golden: LipSync
 
     expected = OnnxRuntime(Manifest.read(WEIGHTS), REFERENCE)
     calls = {
-        "encoder": {"crop": normal(2, 3, 192, 192)},
+        "encoder": {"crop": rng.integers(0, 256, (2, 192, 192, 3), np.uint8)},
         "audio": {"mel": normal(15, 80, 32), "heard": np.ones((15, 32), np.float32)},
         "denoiser": {
             "x": normal(2, 3, 16, 16, 16),
@@ -113,7 +128,7 @@ def test_every_graph_from_host_to_host(runtime: TensorRtRuntime, golden: LipSync
         },
         "decoder": {"z": normal(2, 16, 13, 14)},
         "motion": {"z": normal(1, 16, 13, 14), "source": normal(1, 16, 13, 14)},
-        "landmarks": {"patch": normal(1, 3, 96, 96)},
+        "landmarks": {"patch": rng.integers(0, 256, (1, 96, 96, 3), np.uint8)},
     }
     for graph, inputs in calls.items():
         for _ in range(3):  # as it is, captured, launched again
@@ -198,6 +213,33 @@ def test_a_window_changes_its_size_and_frames_come_between(
     same(*results)
 
 
+def test_calls_are_measured_where_latents_stay_until_they_are_done(
+    engine: LipSyncEngine, runtime: TensorRtRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = runtime._graphs["denoiser"]._network
+    assert isinstance(network, OrtNetwork)
+    monkeypatch.setattr(network, "ran", 0)
+    sizes: list[int] = []
+
+    def denoise(windows: list[WindowInput]) -> list[np.ndarray]:
+        assert all(isinstance(w.z, Latents) for w in windows)
+        sizes.append(len(windows))
+        return LipSyncEngine.denoise(engine, windows)
+
+    def measure(call: Callable[[list[WindowInput]], object], window: WindowInput) -> CallCosts:
+        for size in (1, 4):
+            before = network.ran
+            call([window] * size)
+            assert network.ran == before + 1
+        return CallCosts((1, 2, 3, 4), (1, 2, 3, 4))
+
+    monkeypatch.setattr(engine, "denoise", denoise)
+    monkeypatch.setattr("engine.engine.measure_costs", measure)
+    engine.measure_calls()
+    assert sizes == [1, 4]
+    assert engine.measure_tick_ms(2) > 0
+
+
 def test_rows_are_given_back_when_a_stream_closes(
     engine: LipSyncEngine, runtime: TensorRtRuntime, face: np.ndarray
 ) -> None:
@@ -228,6 +270,110 @@ def test_a_size_is_set_up_once_and_then_launched(
     assert np.abs(np.asarray(latents[0]) - np.asarray(latents[1])).max() > 0.1
 
 
-def test_a_personal_denoiser_is_refused_in_one_line(runtime: TensorRtRuntime) -> None:
-    with pytest.raises(WeightsError, match="personal denoisers do not run on TensorRT"):
-        runtime.load(Path("denoiser.int8.onnx"))
+@pytest.fixture
+def person(
+    driver: ctypes.CDLL, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Person:
+    """Whose denoiser adds half of the shipped one's edit."""
+    model = onnx.load(str(manifest.path("denoiser", REFERENCE)))
+    (added,) = (n for n in model.graph.node if n.output[0] == "x0")
+    edit = next(name for name in added.input if name != "z")
+    half = onnx.numpy_helper.from_array(np.array(0.5, np.float32), "half")
+    model.graph.initializer.append(half)
+    added.input[list(added.input).index(edit)] = "half_edit"
+    place = list(model.graph.node).index(added)
+    model.graph.node.insert(place, onnx.helper.make_node("Mul", [edit, "half"], ["half_edit"]))
+    files = {REFERENCE: "denoiser.onnx", TENSORRT: "denoiser.tensorrt.onnx"}
+    onnx.save(model, str(tmp_path / files[REFERENCE]))
+    onnx.save(with_cached_noise(model), str(tmp_path / files[TENSORRT]))
+
+    def load_network(device: Device, graph: str, data: bytes, profile: object) -> OrtNetwork:
+        assert graph == "denoiser"
+        return OrtNetwork(driver, data)
+
+    monkeypatch.setattr(tensorrt, "load_network", load_network)
+    return Person("ada", tmp_path, base_of(manifest), files, {})
+
+
+def test_a_person_runs_on_their_own_denoiser_beside_others(
+    engine: LipSyncEngine, golden: LipSyncEngine, face: np.ndarray, person: Person
+) -> None:
+    streams = [engine.open_stream(person=p, seed=k) for k, p in enumerate((person, None, person))]
+    expected = [golden.open_stream(person=p, seed=k) for k, p in enumerate((person, None, person))]
+    assert streams[0].denoiser is streams[2].denoiser
+    edited = [0.0, 0.0, 0.0]
+    for rgb, pcm in views(face, 6):
+        for stream in streams + expected:
+            stream.push_audio(pcm)
+        windows = [w for s in streams if (w := s.prepare(rgb)) is not None]
+        for k, (stream, x0) in enumerate(zip(streams, engine.denoise(windows), strict=True)):
+            edited[k] += float(np.abs(np.asarray(x0) - np.asarray(windows[k].z)).mean())
+            same(stream.finish(x0), expected[k].push_frame(rgb))
+    assert edited[0] < 0.7 * edited[1]
+    for stream in streams + expected:
+        stream.close()
+
+
+def test_the_last_stream_frees_a_persons_denoiser_from_any_thread(
+    engine: LipSyncEngine,
+    golden: LipSyncEngine,
+    runtime: TensorRtRuntime,
+    face: np.ndarray,
+    person: Person,
+) -> None:
+    def known() -> set[int]:
+        return {handle for users in runtime.latents.pool._last_use for handle in users}
+
+    before = known()
+    for _ in range(2):
+        stream = engine.open_stream(person=person)
+        # Pictures come to be wanted only after the denoiser is gone.
+        for rgb, pcm in views(face, 3):
+            stream.push_audio(pcm)
+            frames = stream.push_frame(rgb)
+        assert len(frames) == 1
+        denoiser = stream.denoiser
+        assert denoiser is not None and isinstance(denoiser.session, DenoiserOnDevice)
+        graph, held = denoiser.session.graph, weakref.ref(denoiser)
+        assert graph.stream.handle in known() - before
+        window = stream.prepare(face)
+        assert window is not None
+        [x0] = engine.denoise([window])
+        del denoiser, window
+        with warnings.catch_warnings(record=True) as told:  # of what cannot be freed there
+            thread = Thread(target=stream.close)
+            thread.start()
+            thread.join()
+            gc.collect()
+        assert held() is None and not told
+        assert not graph._memory and not graph._pinned and not hasattr(graph, "stream")
+        assert known() <= before
+        assert np.isfinite(np.asarray(x0)).all()  # what it gave is whole
+        del x0
+
+
+def test_a_personal_denoiser_runs_from_host_to_host(
+    engine: LipSyncEngine, golden: LipSyncEngine, person: Person
+) -> None:
+    rng = np.random.default_rng(2)
+    inputs = {
+        "x": rng.standard_normal((1, 3, 16, 16, 16), np.float32),
+        "z": rng.standard_normal((1, 3, 16, 16, 16), np.float32),
+        "level": np.array([[0.7, 0.8, 0.9]], np.float32),
+        "tokens": rng.standard_normal((1, 3, *TOKENS), np.float32),
+        "strength": np.ones(1, np.float32),
+        "mouth": np.full((1, 2), 0.5, np.float32),
+    }
+    got, wanted = (e._personal.get(person).session.run(inputs)[0] for e in (engine, golden))
+    np.testing.assert_allclose(got, wanted, atol=2e-4)
+
+
+def test_a_person_without_a_file_for_tensorrt_is_refused_in_one_line(
+    engine: LipSyncEngine, person: Person
+) -> None:
+    older = replace(person, files={"int8": "denoiser.int8.onnx"})
+    assert engine.fits(person) and not engine.fits(older)
+    with pytest.raises(PersonError, match="'ada' has no file for tensorrt: personalize again"):
+        engine.open_stream(person=older)
+    with pytest.raises(WeightsError, match=r"gone\.onnx: No such file"):
+        engine.open_stream(person=replace(person, files={TENSORRT: "gone.onnx"}))

@@ -50,6 +50,25 @@ def test_every_frame_is_refined_once_at_each_level_and_leaves_in_order() -> None
     assert all(seen[f] == [0.85, 0.6, 0.3] for f in left)
 
 
+def test_what_only_rounding_changes_stays_as_it_was() -> None:
+    window: RollingWindow[int] = RollingWindow((0.3, 0.6), SHAPE, rest=0.05)
+    window.push(latent(0), 0)
+    estimate = np.stack([latent(10), latent(11)])
+    ((first, _),) = window.accept(estimate)
+    window.push(latent(0), 1)
+    moved = estimate + np.float32(0.04)
+    moved[:, 0] += 0.1
+    ((second, _),) = window.accept(moved)
+    np.testing.assert_array_equal(second[1:], first[1:])
+    np.testing.assert_array_equal(second[0], moved[0, 0])
+    expected = np.concatenate([moved[1, :1], estimate[1, 1:]])
+    np.testing.assert_array_equal(window.slots[0].x, add_noise(expected, window.eps, 0.3))
+    window.clear()
+    window.push(latent(0), 0)
+    ((anew, _),) = window.accept(moved)
+    np.testing.assert_array_equal(anew, moved[0])
+
+
 def test_estimates_are_cached_and_renoised_with_the_streams_one_eps() -> None:
     window: RollingWindow[int] = RollingWindow((0.3, 0.6, 0.85), SHAPE)
     window.push(latent(0), 0)

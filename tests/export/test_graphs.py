@@ -13,8 +13,10 @@ import onnxruntime  # noqa: E402
 from engine.model.audio_encoder import AudioEncoder  # noqa: E402
 from engine.model.autoencoder import Autoencoder  # noqa: E402
 from engine.model.dit import Denoiser  # noqa: E402
+from engine.model.landmark_net import LandmarkNet  # noqa: E402
 from export.graphs import graphs  # noqa: E402
 from export.onnx_files import export_graph  # noqa: E402
+from training.landmarks import export as export_landmarks  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -25,14 +27,28 @@ def networks() -> tuple[Autoencoder, AudioEncoder, Denoiser]:
     denoiser = Denoiser()
     for parameter in (denoiser.out.weight, denoiser.adaln.weight):
         torch.nn.init.normal_(parameter, std=0.02)
-    return Autoencoder().eval(), AudioEncoder().eval(), denoiser.eval()
+    autoencoder = Autoencoder()
+    torch.nn.init.normal_(autoencoder.motion.layers[-2].weight, std=0.05)
+    return autoencoder.eval(), AudioEncoder().eval(), denoiser.eval()
 
 
-@pytest.mark.parametrize("name", ["encoder", "audio", "denoiser", "decoder"])
+@pytest.mark.parametrize("name", ["encoder", "audio", "denoiser", "decoder", "motion"])
 def test_parity(
     name: str, networks: tuple[Autoencoder, AudioEncoder, Denoiser], tmp_path: Path
 ) -> None:
     assert export_graph(name, graphs(*networks)[name], tmp_path / f"{name}.onnx") < 1e-4
+
+
+def test_the_landmark_net_reads_bytes_as_they_lie(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    net, path = LandmarkNet().eval(), tmp_path / "landmarks.onnx"
+    export_landmarks(net, path)
+    patch = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), np.uint8)
+    with torch.no_grad():
+        expected = net(torch.from_numpy(patch).permute(0, 3, 1, 2) / 127.5 - 1)
+    got = onnxruntime.InferenceSession(str(path)).run(None, {"patch": patch})
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b.numpy(), atol=1e-4)
 
 
 @pytest.mark.parametrize(("batch", "slots"), [(1, 1), (1, 2), (3, 4)])

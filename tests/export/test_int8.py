@@ -18,10 +18,8 @@ from engine.model.autoencoder import Autoencoder, AutoencoderConfig  # noqa: E40
 from engine.model.dit import Denoiser, DenoiserConfig  # noqa: E402
 from engine.model.motion import MotionConfig, MotionNet  # noqa: E402
 from engine.model.residual import Residual  # noqa: E402
-from export.builder import Builder  # noqa: E402
-from export.graphs import Hearing  # noqa: E402
-from export.int8 import compare  # noqa: E402
-from export.onnx_files import ParityError  # noqa: E402
+from export.graphs import HALF_RANGE, FromPixels, Hearing, Moving, ToPixels  # noqa: E402
+from export.parity import LARGEST_RMS, compare, lost, run_onnx  # noqa: E402
 from export.quantised_autoencoder import (  # noqa: E402
     on_pixels,
     write_decoder,
@@ -107,18 +105,24 @@ def test_every_input_matters_as_much_as_in_torch(
 
 
 def test_the_first_convolution_reads_pixels_directly(autoencoder: Autoencoder) -> None:
-    crop = torch.rand(1, 3, 48, 48)
+    crop = torch.rand(1, 48, 48, 3)
     first = autoencoder.encoder.layers[1]
-    direct = functional.conv2d(crop, on_pixels(first, 3), first.bias, stride=3, padding=3)
-    unshuffled = first(functional.pixel_unshuffle(crop, 3))
+    direct = on_pixels(first, 3)(crop.reshape(1, 48, 16, 9).permute(0, 3, 1, 2))
+    unshuffled = first(functional.pixel_unshuffle(crop.permute(0, 3, 1, 2), 3))
     torch.testing.assert_close(direct, unshuffled, atol=1e-5, rtol=1e-5)
 
 
+def picture(count: int) -> torch.Tensor:
+    return torch.randint(256, (count, 48, 48, 3), generator=torch.Generator().manual_seed(0)).byte()
+
+
 def test_the_encoder(autoencoder: Autoencoder, tmp_path: Path) -> None:
-    crops = torch.rand(6, 3, 48, 48) * 2 - 1
+    crops = picture(6)
     write_encoder(autoencoder.encoder, tmp_path / "encoder.onnx", crops[:4])
     got = run(tmp_path / "encoder.onnx", crops[4:])[0]
-    assert relative_rms(got, autoencoder.encoder(crops[4:])) < 0.05
+    expected = autoencoder.encoder(crops[4:].permute(0, 3, 1, 2) / HALF_RANGE - 1)
+    assert relative_rms(got, expected) < 0.05
+    torch.testing.assert_close(FromPixels(autoencoder.encoder)(crops[4:]), expected)
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (5, 6)])
@@ -128,8 +132,10 @@ def test_the_decoder_for_a_part_of_a_crop(
     write_decoder(autoencoder.decoder, tmp_path / "decoder.onnx", torch.randn(4, 16, 8, 8))
     latents = torch.randn(2, 16, height, width)
     got = run(tmp_path / "decoder.onnx", latents)[0]
-    assert got.shape == (2, 3, 12 * height, 12 * width)
-    assert relative_rms(got, autoencoder.decoder(latents)) < 0.05
+    assert got.shape == (2, 12 * height, 12 * width, 3)
+    expected = (autoencoder.decoder(latents).permute(0, 2, 3, 1) + 1) * HALF_RANGE
+    assert relative_rms(got, expected) < 0.05
+    torch.testing.assert_close(ToPixels(autoencoder.decoder)(latents), expected)
 
 
 def test_the_motion_net_for_a_part_of_a_crop(tmp_path: Path) -> None:
@@ -139,8 +145,9 @@ def test_the_motion_net_for_a_part_of_a_crop(tmp_path: Path) -> None:
         torch.nn.init.normal_(parameter, std=0.06)
     write_motion(net, tmp_path / "motion.onnx", *torch.randn(2, 4, 16, 8, 8))
     z, source = torch.randn(2, 2, 16, 5, 6)
-    for got, expected in zip(run(tmp_path / "motion.onnx", z, source), net(z, source), strict=True):
-        assert got.shape[2:] == (20, 24)
+    whole = Moving(net)(z, source)
+    for got, expected in zip(run(tmp_path / "motion.onnx", z, source), whole, strict=True):
+        assert got.shape == ((2, 20, 24, 2) if got.shape[3] == 2 else (2, 1, 20, 24))
         assert relative_rms(got, expected) < 0.06
 
 
@@ -160,31 +167,36 @@ def test_hearing(hears_sound: bool, denoiser: Denoiser, tmp_path: Path) -> None:
 
 
 def test_wrong_weights_are_told_from_rounding(autoencoder: Autoencoder, tmp_path: Path) -> None:
-    crops = torch.rand(4, 3, 48, 48)
+    crops = picture(4)
     right, wrong = tmp_path / "right.onnx", tmp_path / "wrong.onnx"
     write_encoder(autoencoder.encoder, right, crops)
     with torch.no_grad():
         autoencoder.encoder.layers[3].weight.mul_(-1)
     write_encoder(autoencoder.encoder, wrong, crops)
     calls = [{"crop": crops.numpy()}]
-    same = {"z": {"rms": 0.0, "largest": 0.0, "calls": 1}}
-    assert compare("encoder", right, right, calls) == same
-    with pytest.raises(ParityError, match=r"wrong\.onnx differs"):
-        compare("encoder", right, wrong, calls)
+    expected = run_onnx(right, calls)
+    assert lost(compare("encoder", expected, expected, calls)) == 0
+    assert lost(compare("encoder", expected, run_onnx(wrong, calls), calls)) > LARGEST_RMS
 
 
-def test_every_output_is_compared(tmp_path: Path) -> None:
-    def write(name: str, factor: float) -> Path:
-        builder = Builder()
-        first = builder.op("Mul", "x", np.float32([2]))
-        second = builder.op("Mul", "x", np.float32([factor]))
-        shape = ("batch", 4)
-        outputs = {"motion": (first, shape), "kept": (second, shape)}
-        builder.save(tmp_path / name, {"x": shape}, outputs)
-        return tmp_path / name
+def test_every_output_is_compared() -> None:
+    values = np.random.default_rng(0).standard_normal((2, 4)).astype(np.float32)
+    right = [{"motion": 2 * values, "kept": 3 * values}]
+    wrong = [{"motion": 2 * values, "kept": 4 * values}]
+    found = compare("motion", right, wrong, [{"x": values}])
+    assert found["motion"].rms == 0
+    assert found["kept"].rms > 0.3
+    assert found["kept"].largest == pytest.approx(np.abs(values).max() / (3 * values.std()), 1e-2)
+    assert lost(found) == found["kept"].rms
 
-    right, wrong = write("right.onnx", 3), write("wrong.onnx", 4)
-    calls = [{"x": np.random.default_rng(0).standard_normal((2, 4)).astype(np.float32)}]
-    assert list(compare("motion", right, right, calls)) == ["motion", "kept"]
-    with pytest.raises(ParityError, match=r"kept of wrong\.onnx"):
-        compare("motion", right, wrong, calls)
+
+def test_an_output_that_is_no_number_is_lost() -> None:
+    right = [{"motion": np.ones((1, 4), np.float32), "kept": np.ones((1, 4), np.float32)}]
+    wrong = [{**right[0], "kept": np.full((1, 4), np.nan, np.float32)}]
+    assert not lost(compare("motion", right, wrong, [{"z": right[0]["kept"]}])) < LARGEST_RMS
+
+
+def test_what_the_denoiser_is_told_by_is_its_edit() -> None:
+    z = np.random.default_rng(0).standard_normal((1, 3, 4)).astype(np.float32)
+    expected, got = [{"x0": 1.1 * z}], [{"x0": 1.2 * z}]
+    assert compare("denoiser", expected, got, [{"z": z}])["x0"].rms > 0.9

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,16 +12,22 @@ import pytest
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
+import onnxruntime  # noqa: E402
+
 from engine import LipSyncEngine, Person, WeightsError, WindowInput  # noqa: E402
 from engine.engine import WEIGHTS  # noqa: E402
+from engine.flow import add_noise  # noqa: E402
 from engine.model.dit import Denoiser  # noqa: E402
-from engine.personal import PersonalDenoisers  # noqa: E402
+from engine.personal import TENSORRT, PersonalDenoisers  # noqa: E402
 from engine.runtime.onnxruntime import OnnxRuntime  # noqa: E402
+from engine.runtime.plans import build_plan  # noqa: E402
 from engine.runtime.protocol import Manifest  # noqa: E402
 from export.personal import new_folder, publish, write_person  # noqa: E402
 from export.read_back import read_denoiser  # noqa: E402
+from export.tensorrt import profiles  # noqa: E402
 
 pytestmark = pytest.mark.torch
+HALF_RMS = 0.01  # of the edit's deviation
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +78,50 @@ def test_a_merged_denoiser_runs_as_torch_computes_it(base: Denoiser, tmp_path: P
     with torch.no_grad():
         expected = base(*given, torch.ones(1), torch.full((1, 2), 0.5))[0].numpy()
     np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+@pytest.fixture(scope="module")
+def for_tensorrt(base: Denoiser, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("ada")
+    write_person(folder, "ada", Manifest.read(WEIGHTS), base, {})
+    assert not (folder / "denoiser.onnx").exists()
+    return Person.read(folder).path(TENSORRT, "fp16").read_bytes()
+
+
+def test_the_file_for_tensorrt_is_the_same_network(base: Denoiser, for_tensorrt: bytes) -> None:
+    session = onnxruntime.InferenceSession(for_tensorrt, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    for batch, slots in ((1, 3), (3, 2), (2, 4)):
+        shape = (batch, slots, 16, 16, 16)
+        base_x, z = (rng.standard_normal(shape).astype(np.float32) for _ in range(2))
+        eps = rng.standard_normal((batch, 16, 16, 16)).astype(np.float32)
+        level = rng.uniform(0.7, 0.93, (batch, slots)).astype(np.float32)
+        tokens = rng.standard_normal((batch, slots, 5, 192)).astype(np.float32)
+        others = {
+            "z": z,
+            "level": level,
+            "tokens": tokens,
+            "strength": np.ones(batch, np.float32),
+            "mouth": np.full((batch, 2), 0.5, np.float32),
+        }
+        (found,) = session.run(None, {"base": base_x, "eps": eps, "mix": level, **others})
+        x = add_noise(base_x, eps[:, None], level[..., None, None, None])
+        with torch.no_grad():
+            expected = base(torch.from_numpy(x), *map(torch.from_numpy, others.values())).numpy()
+        error = np.sqrt(np.square(found - expected).mean())
+        assert error < HALF_RMS * (expected - z).std()
+
+
+@pytest.mark.tensorrt
+def test_the_file_for_tensorrt_becomes_an_engine(for_tensorrt: bytes) -> None:
+    library = pytest.importorskip("tensorrt_rtx")
+    profile = profiles(Manifest.read(WEIGHTS), (5, 192))["denoiser"]
+
+    def for_ada(config: Any) -> None:
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(library.ComputeCapability.SM89, 0)
+
+    assert len(build_plan(library, "denoiser", for_tensorrt, profile, for_ada)) > 1_000_000
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:

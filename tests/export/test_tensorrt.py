@@ -12,7 +12,6 @@ import pytest
 
 onnx = pytest.importorskip("onnx")
 
-import onnxruntime  # noqa: E402
 from onnx import TensorProto, helper  # noqa: E402
 
 from engine.engine import WEIGHTS  # noqa: E402
@@ -26,11 +25,11 @@ from engine.runtime.plans import (  # noqa: E402
     Prepared,
     build_plan,
 )
-from engine.runtime.protocol import GRAPHS, REFERENCE, Manifest, Tensor  # noqa: E402
+from engine.runtime.protocol import GRAPHS, REFERENCE, Input, Manifest, Tensor  # noqa: E402
 from export import cli  # noqa: E402
-from export.precision import to_half  # noqa: E402
+from export.parity import LARGEST_RMS, run_onnx  # noqa: E402
+from export.precision import rounded, to_half  # noqa: E402
 from export.tensorrt import (  # noqa: E402
-    LARGEST_RMS,
     TARGETS,
     Written,
     build_ahead,
@@ -52,14 +51,17 @@ def written(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Wri
     return write(manifest, tmp_path_factory.mktemp("tensorrt"))
 
 
-def any_inputs(graph: str, batch: int, slots: int) -> dict[str, Tensor]:
+def any_inputs(graph: str, batch: int, slots: int) -> dict[str, Input]:
     rng = np.random.default_rng(batch + 10 * slots)
 
     def normal(*shape: int) -> Tensor:
         return rng.standard_normal(shape).astype(np.float32)
 
+    def picture(side: int) -> Input:
+        return rng.integers(0, 256, (batch, side, side, 3), np.uint8)
+
     return {
-        "encoder": lambda: {"crop": normal(batch, 3, 192, 192).clip(-1, 1)},
+        "encoder": lambda: {"crop": picture(192)},
         "audio": lambda: {
             "mel": normal(batch * slots, 80, 32),
             "heard": np.ones((batch * slots, 32), np.float32),
@@ -74,13 +76,15 @@ def any_inputs(graph: str, batch: int, slots: int) -> dict[str, Tensor]:
         },
         "decoder": lambda: {"z": normal(batch, 16, 13, 14)},
         "motion": lambda: {"z": normal(batch, 16, 13, 14), "source": normal(batch, 16, 13, 14)},
-        "landmarks": lambda: {"patch": normal(batch, 3, 96, 96)},
+        "landmarks": lambda: {"patch": picture(96)},
     }[graph]()
 
 
 @pytest.mark.parametrize("graph", GRAPHS)
 @pytest.mark.parametrize(("batch", "slots"), [(1, 3), (3, 2), (2, 4)])
-@pytest.mark.parametrize(("precision", "largest"), [("fp32", 1e-4), ("fp16", FP16_RMS)])
+@pytest.mark.parametrize(
+    ("precision", "largest"), [("fp32", 1e-4), ("fp16", FP16_RMS), ("bf16", 8 * FP16_RMS)]
+)
 def test_any_size_of_every_output(
     precision: str,
     largest: float,
@@ -100,25 +104,45 @@ def test_any_size_of_every_output(
         base = (x - wide * eps[:, None]) / (1 - wide)
         np.testing.assert_allclose(add_noise(base, eps[:, None], wide), x, atol=1e-4)
         inputs |= {"base": base, "eps": eps, "mix": np.ascontiguousarray(mix)}
-    session = onnxruntime.InferenceSession(
-        written.prepared.onnx(graph, precision), providers=["CPUExecutionProvider"]
-    )
-    for got, wanted in zip(session.run(None, inputs), expected, strict=True):
+    model = onnx.load_from_string(written.prepared.onnx(graph, precision))
+    (outputs,) = run_onnx(rounded(model), [inputs])
+    for got, wanted in zip(outputs.values(), expected, strict=True):
         assert got.dtype == np.float32
         error = np.sqrt(np.square(got - wanted).mean() / np.square(wanted).mean())
         assert error < largest
+
+
+def largest_rms(parity: dict[str, dict[str, float]]) -> float:
+    assert all(output["calls"] >= 8 for output in parity.values())
+    return max(output["rms"] for output in parity.values())
+
+
+def test_bfloat16_is_in_the_file_and_bytes_and_float32_at_its_border(written: Written) -> None:
+    for graph in GRAPHS:
+        assert f"{graph}.bf16.onnx" == written.prepared.files["bf16"][graph]
+        model = onnx.load_from_string(written.prepared.onnx(graph, "bf16"))
+        assert model.opset_import[0].version >= 22  # the first with bfloat16 convolutions
+        large = [i for i in model.graph.initializer if np.prod(i.dims) > 1000]
+        assert large
+        assert all(i.data_type == TensorProto.BFLOAT16 for i in large)
+        border = {
+            v.name: v.type.tensor_type.elem_type for v in [*model.graph.input, *model.graph.output]
+        }
+        pixels = {"encoder": {"crop"}, "landmarks": {"patch"}}.get(graph, set())
+        assert {n for n, kind in border.items() if kind == TensorProto.UINT8} == pixels
+        assert {border[n] for n in border.keys() - pixels} == {TensorProto.FLOAT}
 
 
 def test_a_precision_that_loses_too_much_is_not_taken(written: Written) -> None:
     index = json.loads((written.prepared.folder / INDEX).read_text())
     for graph in GRAPHS:
         own = f"{graph}.int8.onnx"
-        lost = max(index["deviations"][own].values())
+        lost = largest_rms(index["parity"][own])
         assert (index["files"]["int8"][graph] == own) == (lost < LARGEST_RMS)
-        told = any(words.startswith(f"{graph} ") for words in written.fallen_back)
+        told = any(words.startswith(f"{own} ") for words in written.fallen_back)
         assert told == (lost >= LARGEST_RMS)
-        taken = index["deviations"][index["files"]["int8"][graph]]
-        assert max(taken.values()) < LARGEST_RMS
+        for precision in PRECISIONS:
+            assert largest_rms(index["parity"][index["files"][precision][graph]]) < LARGEST_RMS
     convolutions = {"encoder", "decoder", "motion"}
     assert all(index["files"]["int8"][g] == f"{g}.int8.onnx" for g in convolutions)
 
@@ -137,7 +161,10 @@ def test_int8_lies_between_symmetric_quantisers_of_its_weights_channels(written:
         assert not any(v.dtype == np.int32 for v in values.values())
 
 
-def test_phases_are_not_rounded_to_half() -> None:
+@pytest.mark.parametrize(
+    ("kind", "step"), [(TensorProto.FLOAT16, 2e-3), (TensorProto.BFLOAT16, 16e-3)]
+)
+def test_phases_are_not_rounded_to_half(kind: int, step: float) -> None:
     nodes = [
         helper.make_node("Mul", ["level", "hundred"], ["phase"]),
         helper.make_node("Cos", ["phase"], ["cosine"]),
@@ -154,14 +181,11 @@ def test_phases_are_not_rounded_to_half() -> None:
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    half = to_half(model)
+    half = to_half(model, kind)
     level = np.linspace(0, 1, 50, dtype=np.float32)
-    session = onnxruntime.InferenceSession(
-        half.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    (out,) = session.run(None, {"level": level})
-    np.testing.assert_allclose(out, 2 * np.cos(100 * level), atol=2e-3)
-    assert not np.array_equal(out, 2 * np.cos(100 * level))  # the rest is half
+    ((out,),) = (o.values() for o in run_onnx(rounded(half), [{"level": level}]))
+    np.testing.assert_allclose(out, 2 * np.cos(100 * level), atol=step)
+    assert np.abs(out - 2 * np.cos(100 * level)).max() > step / 8  # the rest is half
 
 
 def test_files_of_other_weights_or_damaged_ones_are_refused(

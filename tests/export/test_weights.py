@@ -40,19 +40,33 @@ def test_calibrated_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (pictures / "LICENSE").write_text("not a picture")
     monkeypatch.setattr(calibration, "TICKS", 8)
     weights = tmp_path / "weights"
-    options = ["--runs", str(tmp_path), "--output", str(weights), "--calibrate", str(pictures)]
-    assert main([*options, "--default", "int8"]) == 0
+    options = ["--runs", str(tmp_path), "--output", str(weights)]
+    assert main(options) == 0
+    manifest = json.loads((weights / "manifest.json").read_text())
+    assert manifest["default"] == "fp32"
+    assert set(manifest["parity"]) == {"fp32"}
+    assert main([*options, "--calibrate", str(pictures), "--default", "int8"]) == 0
 
     manifest = json.loads((weights / "manifest.json").read_text())
-    assert set(manifest["parity"]["int8"]) == {
-        *("encoder", "audio", "denoiser", "decoder", "motion")
-    }
+    for variant, largest in (("fp32", 1e-4), ("int8", 0.08)):
+        graphs = manifest["parity"][variant]
+        assert set(graphs) == {"encoder", "audio", "denoiser", "decoder", "motion"}
+        assert all(0 < o["rms"] < largest for outputs in graphs.values() for o in outputs.values())
     assert LipSyncEngine.load(weights).facts.runtime == "onnxruntime:int8"
     reference = LipSyncEngine.load(weights, "onnxruntime:fp32")
     assert reference.facts.runtime == "onnxruntime:fp32"
     crop = np.random.default_rng(0).integers(0, 255, (192, 192, 3), dtype=np.uint8)
     z = reference.encode(crop)
     assert 0 < np.abs(LipSyncEngine.load(weights).encode(crop) - z).mean() < 0.1 * z.std()
+
+
+def test_graphs_of_another_format_are_refused_in_one_line(tmp_path: Path) -> None:
+    shutil.copytree(WEIGHTS, tmp_path / "weights")
+    path = tmp_path / "weights" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 3}))
+    with pytest.raises(EngineError, match=r"format 3 is not 4, .*export yours again") as told:
+        LipSyncEngine.load(tmp_path / "weights")
+    assert "\n" not in str(told.value)
 
 
 def test_a_default_needs_its_variant(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ rest.
 
 import itertools
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from engine.audio import FLOOR, mel_of  # noqa: E402
-from training import checkpoint  # noqa: E402
 from training.articulation import Articulation  # noqa: E402
 from training.nonspeech import SYNTHETIC, NonSpeech  # noqa: E402
 from training.phonemes import Phoneme  # noqa: E402
@@ -99,14 +97,3 @@ def test_backgrounds_add_their_power_below_the_voice() -> None:
     assert made[1] == pytest.approx(loud, abs=1e-4)
     assert power(loud) < power(made[0]) < 1.11 * power(loud)
     assert power(made[2]) == pytest.approx(power(loud) / 10, rel=0.02)
-
-
-def test_snapshots_are_averaged_weight_by_weight(tmp_path: Path) -> None:
-    for k in (0, 1):
-        model = torch.nn.Linear(1, 1)
-        torch.nn.init.constant_(model.weight, 2.0 * k)
-        checkpoint.save(tmp_path / f"{k}.pt", model, 10 + k)
-    checkpoint.average([tmp_path / "0.pt", tmp_path / "1.pt"], tmp_path / "mean.pt")
-    mean = checkpoint.load(tmp_path / "mean.pt")
-    assert mean.weights["weight"].item() == 1.0
-    assert mean.step == 11

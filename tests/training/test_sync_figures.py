@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from training.evaluation.targets import Target
 from training.sync_figures import Judged, pooled
 
 
@@ -26,6 +27,18 @@ def test_a_perfect_copy_scores_one_and_no_leak() -> None:
 def test_a_late_mouth_is_found_late(lag: int) -> None:
     judged = [Judged(np.roll(t, lag), t, s) for t, s in (tracks(k) for k in range(4))]
     assert pooled(judged).offset == lag
+
+
+def test_a_still_mouth_is_not_said_to_be_in_time() -> None:
+    judged = [Judged(np.zeros_like(t), t, s) for t, s in (tracks(k) for k in range(4))]
+    figures = pooled(judged)
+    assert np.isnan([figures.r, figures.offset, figures.confidence]).all()
+    assert not Target("offset", 0, 1).met({"offset": figures.offset})
+
+
+def test_too_few_frames_tell_no_offset() -> None:
+    truth, source = tracks(0, 10)
+    assert np.isnan(pooled([Judged(truth, truth, source)]).offset)
 
 
 def test_the_sources_mouth_shows_as_leak() -> None:

@@ -34,7 +34,7 @@ class Figures:
     r: float
     leak: float
     amplitude: float
-    offset: int
+    offset: float
     latent_error: float  # root mean square, over what may be edited
     pixel_error: float  # mean absolute, grey levels, in the mouth
     sharpness: float  # fine detail in the mouth over the target's, both decoded
@@ -97,7 +97,7 @@ class Bench:
         source, _ = self.openings(d.source[:, WARM:])
         nan = float("nan")
 
-        def sync(track: Track) -> tuple[float, float, float, int]:
+        def sync(track: Track) -> tuple[float, float, float, float]:
             told = self.sync(track[:, WARM:], source)
             return told.r, told.leak, nan, told.offset
 

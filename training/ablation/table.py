@@ -28,14 +28,13 @@ BESIDE = {
 }
 
 
-def _cell(value: float) -> str:
-    if isinstance(value, float):
-        return "-" if math.isnan(value) else f"{value:.3f}"
-    return str(value)
+def _cell(key: str, value: float) -> str:
+    """Offsets are whole frames."""
+    return "-" if math.isnan(value) else f"{value:.{0 if key == 'offset' else 3}f}"
 
 
 def _line(name: str, meaning: str, figures: Figures, steps: str) -> str:
-    cells = [_cell(getattr(figures, key)) for key in COLUMNS]
+    cells = [_cell(key, getattr(figures, key)) for key in COLUMNS]
     return f"| {' | '.join([name, meaning, *cells, steps])} |"
 
 

@@ -176,8 +176,8 @@ def _mean_track(tracks: list[Track], count: int) -> Track:
 
 
 def stillness(all_of_it: list[Judgement]) -> Figures:
-    """Deviation of the opening in each kind of silence over that in speech, worst kind first in
-    `still`; and how much the pixels stir.
+    """Deviation of the opening in each kind of silence over that in speech, the worst kind's in
+    `still` (NaN where one is unknown); and how much the pixels stir.
     """
     names = [s.name for s in all_of_it[0].clip.segments[1:]]
     figures: Figures = {}
@@ -190,7 +190,7 @@ def stillness(all_of_it: list[Judgement]) -> Figures:
             stirs.append(ratio(float(m.stir[k]), float(m.stir[0])))
         figures[f"still {name}"] = mean(shares)
         figures[f"stir {name}"] = mean(stirs)
-    figures["still"] = max(figures[f"still {name}"] for name in names)
+    figures["still"] = float(np.max([figures[f"still {name}"] for name in names]))
     return figures
 
 

@@ -163,7 +163,7 @@ def _sync(verdicts: list[Verdict]) -> str:
                 f"{number(f['r'], 3)} [{number(f['r_low'])}, {number(f['r_high'])}]",
                 number(f["leak"], sign=True),
                 number(f["amplitude"]),
-                f"{f['offset']} ({number(f['offset_exact'], sign=True)})",
+                f"{number(f['offset'], 0)} ({number(f['offset_exact'], sign=True)})",
                 number(f["confidence"]),
                 number(f["lip_distance"], 3),
                 number(v.success),

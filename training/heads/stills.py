@@ -8,6 +8,7 @@ in radians and `seeds` int32 (n,).
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from training.heads.head import Framing, Head, Picture
 from training.heads.light import Camera, Light
 from training.heads.motion import Motion
 from training.heads.tracks import TrackLibrary, fit_to_head
-from training.splits import refuse_test_head
+from training.splits import TEST_HEADS, HeldOutError, refuse_test_head
 
 SIZE_PX = 192
 
@@ -56,10 +57,15 @@ def main(argv: list[str] | None = None) -> int:
         "--test", action="store_true", help="heads reserved for tests: for figures only"
     )
     args = parser.parse_args(argv)
-    first = 1_000_000 + args.first_seed if args.test else args.first_seed
-    if not args.test:
-        refuse_test_head(first + args.heads - 1)
-    library = TrackLibrary(args.labels)
+    first = TEST_HEADS + args.first_seed if args.test else args.first_seed
+    try:
+        if not args.test:
+            refuse_test_head(first + args.heads - 1)
+        library = TrackLibrary(args.labels)
+    except (HeldOutError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    args.output.parent.mkdir(parents=True, exist_ok=True)
     pictures, yaws, seeds = [], [], []
     for seed in range(first, first + args.heads):
         head, rng = Head.sample(seed), np.random.default_rng([seed, 2])

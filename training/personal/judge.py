@@ -20,7 +20,7 @@ from engine import LipSyncEngine, WindowInput
 from engine.audio import FPS, mel_of
 from engine.face.align import MOUTH_CENTRE, Similarity
 from engine.face.paste import paste
-from engine.face.patch import Patch, as_input
+from engine.face.patch import Patch
 from engine.face.points import MOUTH
 from engine.media import Voice
 from engine.model.dit import Conditioner
@@ -149,7 +149,7 @@ class Judge:
 
     def _openings(self, views: Rgb) -> Array:
         points = [
-            patch.to_picture(self._engine.landmarks(as_input(patch.cut(view)))[0][0])
+            patch.to_picture(self._engine.landmarks(patch.cut(view)[None])[0][0])
             for patch, view in zip(self._patches, views, strict=False)
         ]
         return opening(np.stack(points))

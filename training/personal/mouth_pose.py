@@ -18,7 +18,7 @@ from scipy.signal import savgol_filter
 from engine import LipSyncEngine
 from engine.face.align import SPAN, STABLE_INDICES, Similarity, fit_similarity
 from engine.face.follow import Face, FaceFollower
-from engine.face.patch import Patch, as_input
+from engine.face.patch import Patch
 from engine.face.points import INNER_LIPS, LANDMARKS, MOUTH
 from training.grid import read_frames
 from training.lip_pose import PoseBasis
@@ -36,7 +36,7 @@ STEADY = 5  # frames that alignment is averaged over
 def look_again(engine: LipSyncEngine, rgb: NDArray[np.uint8], face: Face) -> Array:
     """The net's own points (39, 2), px, without the follower's filter, which lags behind lips."""
     patch = Patch.around(face.points)
-    return patch.to_picture(engine.landmarks(as_input(patch.cut(rgb)))[0][0])
+    return patch.to_picture(engine.landmarks(patch.cut(rgb)[None])[0][0])
 
 
 def opening(points: Array) -> Array:

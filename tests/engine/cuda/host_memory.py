@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from numpy.typing import DTypeLike
 
 from engine.runtime.device import DRIVER
 from engine.runtime.plans import Shape
@@ -71,11 +72,16 @@ class OrtNetwork:
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         self.driver = driver
+        self.ran = 0
         self.session = onnxruntime.InferenceSession(
             onnx, options, providers=["CPUExecutionProvider"]
         )
         self.inputs = [i.name for i in self.session.get_inputs()]
         self.outputs = [o.name for o in self.session.get_outputs()]
+        self.dtypes = {
+            t.name: np.uint8 if t.type == "tensor(uint8)" else np.float32
+            for t in [*self.session.get_inputs(), *self.session.get_outputs()]
+        }
         self.enqueued = 0
 
     def context(self, shapes: Mapping[str, Shape]) -> OrtContext:
@@ -85,7 +91,7 @@ class OrtNetwork:
 class OrtContext:
     def __init__(self, network: OrtNetwork, shapes: dict[str, Shape]) -> None:
         self._network, self._shapes = network, shapes
-        zeros = {n: np.zeros(s, np.float32) for n, s in shapes.items()}
+        zeros = {n: np.zeros(s, network.dtypes[n]) for n, s in shapes.items()}
         self.outputs = {
             name: value.shape
             for name, value in zip(
@@ -99,16 +105,18 @@ class OrtContext:
 
         @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
         def call(_: object) -> None:
-            feed = {n: at(addresses[n], s) for n, s in self._shapes.items()}
+            dtypes = self._network.dtypes
+            feed = {n: at(addresses[n], s, dtypes[n]) for n, s in self._shapes.items()}
             found = self._network.session.run(self._network.outputs, feed)
+            self._network.ran += 1
             for name, value in zip(self._network.outputs, found, strict=True):
-                at(addresses[name], value.shape)[...] = value
+                at(addresses[name], value.shape, dtypes[name])[...] = value
 
         self._calls.append(call)
         assert not self._network.driver.cuLaunchHostFunc(ctypes.c_void_p(stream), call, None)
 
 
-def at(address: int, shape: Shape) -> np.ndarray:
-    """float32 at an address of host memory."""
-    size = int(np.prod(shape))
-    return np.ctypeslib.as_array((ctypes.c_float * size).from_address(address)).reshape(shape)
+def at(address: int, shape: Shape, dtype: DTypeLike) -> np.ndarray:
+    """An array at an address of host memory."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return np.frombuffer((ctypes.c_byte * size).from_address(address), dtype).reshape(shape)

@@ -15,6 +15,7 @@ from engine.runtime import calibrate
 from engine.runtime.calibrate import fastest
 from engine.runtime.choice import Choice
 from engine.runtime.measured import FILE, Figures, measured, record, shortfall
+from engine.runtime.plans import PlanCache
 from engine.runtime.protocol import Manifest, Runtime
 
 TICK_MS = {
@@ -118,6 +119,20 @@ def test_a_cache_that_cannot_be_written_is_no_error(
     assert picked(fastest(manifest, 1, measure)) == "swift:bf16"
 
 
+def test_without_a_home_nothing_is_kept(
+    manifest: Manifest, measure: Callable[[Runtime], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", home)
+    assert picked(fastest(manifest, 1, measure)) == "swift:bf16"
+    plans = PlanCache("gpu", "1")
+    plans.keep(plans.timings, b"times")
+    assert plans.read(plans.timings) is None
+
+
 def test_time_runs_out(
     manifest: Manifest,
     measure: Callable[[Runtime], float],
@@ -139,6 +154,17 @@ def test_one_that_does_not_start_is_passed_over(
 
     monkeypatch.setattr(calibrate, "start", start)
     assert picked(fastest(manifest, 1, measure)) == "onnxruntime:int8"
+
+
+def test_one_that_fails_when_it_is_timed_is_passed_over(
+    manifest: Manifest, measure: Callable[[Runtime], float]
+) -> None:
+    def fails(runtime: Runtime) -> float:
+        if runtime.name == "swift":
+            raise WeightsError("refused to run a graph")
+        return measure(runtime)
+
+    assert picked(fastest(manifest, 1, fails)) == "onnxruntime:int8"
 
 
 def test_without_figures_the_default_runs(

@@ -62,6 +62,17 @@ def test_a_stream_gives_nearly_the_same_pictures(
     assert max(apart) < 0.05 * max(edited)
 
 
+def test_one_that_does_not_import_is_a_hindrance(monkeypatch: pytest.MonkeyPatch) -> None:
+    def core() -> None:
+        raise ImportError("libopenvino.so: cannot open\nshared object file")
+
+    monkeypatch.setattr(openvino, "_core", core)
+    told = [choice.hindrance for choice in choices(MANIFEST) if choice.runtime == "openvino"]
+    assert told == 3 * ["does not start: libopenvino.so: cannot open shared object file"]
+    with pytest.raises(RuntimeUnavailableError, match="does not start"):
+        start("openvino:fp32", MANIFEST)
+
+
 def test_two_threads_get_each_their_own_outputs() -> None:
     runtime = OpenVinoRuntime(MANIFEST, "fp32")
     given = [inputs_of("denoiser", slots=slots) for slots in (2, 3)]

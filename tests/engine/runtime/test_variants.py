@@ -12,14 +12,14 @@ import pytest
 from engine.engine import WEIGHTS
 from engine.runtime.choice import choices, start
 from engine.runtime.measured import EXACT
-from engine.runtime.protocol import GRAPHS, Manifest, Runtime, Tensor
+from engine.runtime.protocol import GRAPHS, Input, Manifest, Runtime, Tensor
 
 MANIFEST = Manifest.read(WEIGHTS)
 # rms error over an output's deviation.
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.03, "int8": 0.08, "fp16": 0.01}
 HERE = [str(c) for c in choices(MANIFEST) if not c.hindrance]
 
-Inputs = dict[str, Tensor]
+Inputs = dict[str, Input]
 
 
 def inputs_of(graph: str, batch: int = 1, slots: int = 3) -> Inputs:
@@ -29,10 +29,13 @@ def inputs_of(graph: str, batch: int = 1, slots: int = 3) -> Inputs:
     def normal(*shape: int) -> Tensor:
         return rng.standard_normal(shape).astype(np.float32)
 
+    def picture(side: int) -> Input:
+        return rng.integers(0, 256, (batch, side, side, 3), np.uint8)
+
     channels, side = MANIFEST.latent_channels, MANIFEST.latent_side
     window = (batch, slots, channels, side, side)
     return {
-        "encoder": {"crop": normal(batch, 3, MANIFEST.crop_px, MANIFEST.crop_px).clip(-1, 1)},
+        "encoder": {"crop": picture(MANIFEST.crop_px)},
         "audio": {"mel": normal(slots, 80, 32), "heard": np.ones((slots, 32), np.float32)},
         "denoiser": {
             "x": normal(*window),
@@ -44,7 +47,7 @@ def inputs_of(graph: str, batch: int = 1, slots: int = 3) -> Inputs:
         },
         "decoder": {"z": normal(batch, channels, 13, 14)},
         "motion": {"z": normal(batch, channels, 13, 14), "source": normal(batch, channels, 13, 14)},
-        "landmarks": {"patch": normal(batch, 3, 96, 96).clip(-1, 1)},
+        "landmarks": {"patch": picture(96)},
     }[graph]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from training.lip_pose import opening
 from training.sharpness import mouth_detail
 
 Track = NDArray[np.float64]
+Face = tuple[NDArray[np.uint8], NDArray[np.float32]]  # a picture and its landmarks
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,8 @@ class Measurer:
         sources = clip.source.picture.frames
         at_source = clip.source.points[rendered.order]
         turns = count // len(clip.drive.opening)
-        looks = _looks(sources, at_source, frames, points, rendered)
-        trip = _trips(sources, at_source, trips, trip_points, rendered)
+        looks = _distances(clip, rendered, ((frames[t], points[t]) for t in rendered.looks))
+        trip = _distances(clip, rendered, zip(trips, trip_points, strict=True))
         halves = np.array(
             [
                 [*_mean(part), _sharpness(sources, at_source, frames, points, rendered, half)]
@@ -154,34 +156,13 @@ def _lip_distance(clip: Clip, points: NDArray[np.float32]) -> float:
     return lip_distance(points[: len(truth)], truth)
 
 
-def _looks(
-    sources: NDArray[np.uint8],
-    at_source: NDArray[np.float32],
-    frames: NDArray[np.uint8],
-    points: NDArray[np.float32],
-    rendered: Rendered,
-) -> Track:
-    """Skin and texture distance of the output at each look, (N, 2)."""
+def _distances(clip: Clip, rendered: Rendered, faces: Iterable[Face]) -> Track:
+    """Skin and texture distance to the source at each look that shows a face, (N, 2)."""
     found = []
-    for t in rendered.looks:
-        if not np.isnan(points[t]).any():
-            seen = likeness(sources[rendered.order[t]], at_source[t], frames[t], points[t])
-            found.append((seen.skin, seen.texture))
-    return np.array(found).reshape(-1, 2)
-
-
-def _trips(
-    sources: NDArray[np.uint8],
-    at_source: NDArray[np.float32],
-    trips: NDArray[np.uint8],
-    points: NDArray[np.float32],
-    rendered: Rendered,
-) -> Track:
-    """The same of the round trips."""
-    found = []
-    for t, trip, at in zip(rendered.looks, trips, points, strict=True):
-        if not np.isnan(at).any():
-            seen = likeness(sources[rendered.order[t]], at_source[t], trip, at)
+    for t, (picture, points) in zip(rendered.looks, faces, strict=True):
+        if not np.isnan(points).any():
+            at = rendered.order[t]
+            seen = likeness(clip.source.picture.frames[at], clip.source.points[at], picture, points)
             found.append((seen.skin, seen.texture))
     return np.array(found).reshape(-1, 2)
 
