@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +32,7 @@ from engine.face.align import (
     similarity_from_box,
     warp_crop,
 )
+from engine.face.cover import CoverTrace
 from engine.face.follow import FaceFollower
 from engine.face.paste import Moves, paste
 from engine.face.points import LANDMARKS, MOUTH
@@ -126,6 +127,7 @@ class LipSyncStream:
         self._next_index = 0
         self._last_z: NDArray[np.float32] | None = None
         self._alpha = 0.0
+        self._cover = CoverTrace()
 
     @property
     def frames_pushed(self) -> int:
@@ -231,6 +233,7 @@ class LipSyncStream:
         self._between.clear()
         self._middle = None
         self._next_index, self._last_z, self._alpha = 0, None, 0.0
+        self._cover.forget()
 
     def close(self) -> None:
         """Let go of everything, a personal denoiser too; the stream is over."""
@@ -306,6 +309,7 @@ class LipSyncStream:
         """following: the slots of newer frames, oldest first."""
         held = edited.held
         if held.transform is None or held.crop is None or self.bypass:
+            self._cover.forget()
             return SyncedFrame(held.index, held.frame, None, held.transform is not None)
         with self._stage("decode"):
             edit, moves = self._decode(edited.latent, edited.z, held.crop)
@@ -337,6 +341,7 @@ class LipSyncStream:
         inside = (slice(cells * top, None), slice(cells * left, cells * right))
         whole.motion[inside], whole.kept[inside] = moved.motion, moved.kept
         whole.covered[inside] = moved.covered
+        whole = replace(whole, covered=self._cover.follow(crop, whole.covered))
         return edit, whole
 
 

@@ -1,8 +1,10 @@
 """Teaches the motion net what stands before a face: things painted on crops, so that where they are
 is known to the pixel.
 
-It goes last, on single frames: each has a thing of its own, the same on source and target. Motion
-and `kept` are held to what they were before; encoder and decoder stay as they are.
+It goes last, on single frames: each has a thing of its own on source and target. What the denoiser
+makes of a thing is not to matter, so the edit shows it anywhere between wholly and not at all, and
+at times a little elsewhere; only the source tells. Motion and `kept` are held to what they were
+before; encoder and decoder stay as they are.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from torch import Tensor
 
 from engine.model.autoencoder import Autoencoder
 from engine.model.motion import MotionNet
+from engine.stream import DECODED
 from training.autoencoder import crop_shards, read_shard
 from training.latents import encode
 from training.loop import Loop, add_options, begin, read_options, refuse
@@ -27,33 +30,70 @@ from training.networks import MisfitError, restore
 from training.occluders import Occluder
 from training.seen_motion import Field, Rgb
 
-A_SHARD = 8  # frames taken of one shard
+A_SHARD = 16  # frames taken of one shard
 PAINTED = 0.7  # share of frames with something before the face
+ELSEWHERE = 0.3, 4  # share of those whose edit shows it some frames off, and how many at most
 BLURRED = 0.5  # share of frames softened after that, as a camera would
+STILL = 0.3  # share of edits that change nothing: where nothing changes need be no cover
 NOISE = 0.05  # on the edited latent
 HELD = 30.0  # weight of how far motion, crop units, and a thirtieth of it of how far `kept` strays
 
 
 @dataclass(frozen=True)
 class Covered:
-    """Frames: latents of the edit and its source (N, 16, h, w), and what covers both
-    (N, 1, 4h, 4w), 0..1.
+    """Frames: latents of the edit with and without what covers it and of the source
+    (N, 16, h, w), and the source's cover (N, 1, 4h, 4w), 0..1: the part that the engine looks at.
     """
 
     target: Tensor
+    bare: Tensor
     source: Tensor
     cover: Tensor
 
+    def batch(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Edit, source, cover."""
+        picked = torch.randint(len(self.cover), (size,))
+        parts = (self.target, self.bare, self.source, self.cover)
+        target, bare, source, cover = (part[picked].float() for part in parts)
+        shown = (2 * torch.rand(size, 1, 1, 1) - 0.4).clamp(0, 1)
+        still = torch.rand(size, 1, 1, 1) < STILL
+        z = torch.where(still, source, torch.lerp(bare, target, shown))
+        return z + NOISE * torch.randn(z.shape), source, cover
+
 
 def painted(pair: Rgb, rng: np.random.Generator) -> tuple[Rgb, Field]:
-    """Two mouths of one frame (2, S, S, 3) with the same thing before them, and its cover
-    (S, S), 0..1.
+    """Two mouths of one frame, target and source (2, S, S, 3), with the same thing before them, and
+    its cover on the source (S, S), 0..1.
     """
     size = pair.shape[1]
     cheeks = pair[0, size // 4 : size // 2, size // 3 : -size // 3].mean((0, 1))
     thing = Occluder.sample(rng, size, skin=tuple(cheeks.tolist()), lively=True)
-    both, covers = zip(*(thing.paint(picture[None]) for picture in pair), strict=True)
-    return np.concatenate(both), covers[0][0]
+    share, most = ELSEWHERE
+    off = int(rng.integers(-most, most + 1)) if rng.random() < share else 0
+    target, _ = thing.paint(pair[:1], off)
+    source, cover = thing.paint(pair[1:])
+    return np.concatenate([target, source]), cover[0]
+
+
+def bare_shards(data: Path) -> dict[str, list[Path]]:
+    """By kind, the shards whose faces have nothing before them: what data made itself is not
+    marked to the pixel, and would teach that it is face.
+
+    Raises:
+        FileNotFoundError: there are none in `data`.
+    """
+    of_kind: dict[str, list[Path]] = {}
+    for path in crop_shards(data):
+        if ".part" in path.name:
+            continue
+        if path.suffix == ".npz":
+            with np.load(path) as stored:
+                if stored.get("covered"):
+                    continue
+        of_kind.setdefault(path.parent.name, []).append(path)
+    if not of_kind:
+        raise FileNotFoundError(f"no crops in {data}")
+    return of_kind
 
 
 def collect(data: Path, model: Autoencoder, count: int, rng: np.random.Generator) -> Covered:
@@ -62,32 +102,31 @@ def collect(data: Path, model: Autoencoder, count: int, rng: np.random.Generator
     Raises:
         FileNotFoundError: there are no crops in `data`.
     """
-    of_kind: dict[str, list[Path]] = {}
-    for path in crop_shards(data):
-        if ".part" not in path.name:
-            of_kind.setdefault(path.parent.name, []).append(path)
-    if not of_kind:
-        raise FileNotFoundError(f"no crops in {data}")
+    of_kind = bare_shards(data)
     latents: list[Tensor] = []
     covers: list[Field] = []
-    field = 4 * model.config.latent_side
+    side = model.config.latent_side
+    top, left, right = (round(share * side) for share in DECODED)
     while len(covers) < count:
         paths = of_kind[sorted(of_kind)[int(rng.integers(len(of_kind)))]]
         frames = read_shard(paths[int(rng.integers(len(paths)))])
-        pairs: list[Rgb] = []
+        mouths: list[Rgb] = []
         for t in rng.integers(frames.shape[1], size=A_SHARD):
             pair = frames[rng.choice(len(frames), 2, replace=False), t]
-            cover = np.zeros(pair.shape[1:3], np.float32)
+            bare, cover = pair[:1], np.zeros(pair.shape[1:3], np.float32)
             if rng.random() < PAINTED:
                 pair, cover = painted(pair, rng)
+            three = np.concatenate([pair, bare])
             if rng.random() < BLURRED:
                 sigma = rng.uniform(0.3, 1.2)
-                pair = np.stack([cv2.GaussianBlur(p, (0, 0), sigma) for p in pair])
-            pairs.append(pair)
-            covers.append(cv2.resize(cover, (field, field), interpolation=cv2.INTER_AREA))
-        latents.append(torch.from_numpy(encode(model, np.concatenate(pairs))).unflatten(0, (-1, 2)))
-    both = torch.cat(latents).float()
-    return Covered(both[:, 0], both[:, 1], torch.from_numpy(np.stack(covers))[:, None])
+                three = np.stack([cv2.GaussianBlur(p, (0, 0), sigma) for p in three])
+            mouths.append(three)
+            cover = cv2.resize(cover, (4 * side, 4 * side), interpolation=cv2.INTER_AREA)
+            covers.append(cover[4 * top :, 4 * left : 4 * right])
+        z = torch.from_numpy(encode(model, np.concatenate(mouths)))
+        latents.append(z[:, :, top:, left:right].unflatten(0, (-1, 3)))
+    target, source, bare_z = torch.cat(latents).unbind(1)
+    return Covered(target, bare_z, source, torch.from_numpy(np.stack(covers))[:, None].half())
 
 
 Fields = tuple[Tensor, Tensor, Tensor]  # motion, kept, covered
@@ -123,18 +162,18 @@ def main(argv: list[str] | None = None) -> int:
             seen = collect(args.data, model.cpu(), args.frames, rng)
     except (MisfitError, OSError) as error:
         refuse(parser, error)
-    print(f"{len(seen.cover)} frames, {float(seen.cover.mean()):.3f} of them covered", flush=True)
+    print(
+        f"{len(seen.cover)} frames, {float(seen.cover.float().mean()):.3f} of them covered",
+        flush=True,
+    )
     model.requires_grad_(False)
     model.motion.requires_grad_(True)
     model = model.to(args.device)
     before = deepcopy(model.motion).eval()
     for _ in (loop := Loop(model, 0, args, stored.step if args.run.exists() else 0)):
         with torch.device("cpu"):
-            picked = torch.randint(len(seen.cover), (args.batch,))
-            z = seen.target[picked] + NOISE * torch.randn(args.batch, *seen.target.shape[1:])
-        z, source, cover = (
-            part.to(args.device) for part in (z, seen.source[picked], seen.cover[picked])
-        )
+            batch = seen.batch(args.batch)
+        z, source, cover = (part.to(args.device) for part in batch)
         with torch.no_grad():
             held = fields(before, z, source)
         entropy, strayed = cover_loss(fields(model.motion, z, source), held, cover)

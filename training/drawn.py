@@ -104,9 +104,9 @@ def _look(rng: np.random.Generator) -> Look:
     return replace(look, noise=0.0, shade=(0.0, 0.0), gamma=1.0, blur=look.blur * 0.7)
 
 
-def drawn_tracks(seed: int, tracks: list[list[Articulation]]) -> NDArray[np.uint8]:
+def drawn_tracks(seed: int, tracks: list[list[Articulation]]) -> tuple[NDArray[np.uint8], bool]:
     """The face of a seed speaks each track of lips over one head motion: crops
-    (K, T, CROP_PX, CROP_PX, 3).
+    (K, T, CROP_PX, CROP_PX, 3), and whether something stands before it.
     """
     rng = np.random.default_rng([seed, 5])
     face = Face.sample(rng)
@@ -144,7 +144,7 @@ def drawn_tracks(seed: int, tracks: list[list[Articulation]]) -> NDArray[np.uint
         if cover is not None:
             canvas, _ = cover.paint(canvas)
         out.append(look.apply(canvas, drift, CROP_PX, rng))
-    return np.stack(out)
+    return np.stack(out), cover is not None
 
 
 @lru_cache(1)
@@ -172,9 +172,9 @@ def build(seed: int, folder: Path) -> bool:
     clips = [names[i] for i in rng.choice(len(names), TRACKS, replace=False)]
     starts = [int(rng.integers(0, len(poses[c]) - LENGTH + 1)) for c in clips]
     spoken = [poses[c][s : s + LENGTH] for c, s in zip(clips, starts, strict=True)]
-    frames = drawn_tracks(seed, [articulations(basis, pose) for pose in spoken])
+    frames, covered = drawn_tracks(seed, [articulations(basis, pose) for pose in spoken])
     part = target.with_suffix(".part.npz")
-    np.savez(part, frames=frames, clips=np.array(clips), starts=np.array(starts))
+    np.savez(part, frames=frames, clips=np.array(clips), starts=np.array(starts), covered=covered)
     part.rename(target)
     return True
 

@@ -304,7 +304,13 @@ def talk(job: tuple[Path, int], labels: Path, output: Path, names: list[str]) ->
         clips.append(name)
         starts.append(start)
     partial_path = output / f"{path.stem}_{variant}.part.npz"
-    np.savez(partial_path, frames=np.stack(tracks), clips=np.array(clips), starts=np.array(starts))
+    np.savez(
+        partial_path,
+        frames=np.stack(tracks),
+        clips=np.array(clips),
+        starts=np.array(starts),
+        covered=cover is not None,
+    )
     partial_path.rename(target)
     return True
 

@@ -53,6 +53,7 @@ def build(shard: Path, output: Path) -> int:
             frames=np.stack(tracks),
             clips=stored["clips"][head],
             starts=stored["starts"][head],
+            covered=cover is not None,
         )
         part.rename(target)
     return len(stored["seeds"])

@@ -72,9 +72,9 @@ class AppearanceStage(SharedStage):
 
 @dataclass(frozen=True, kw_only=True)
 class CoversStage(Stage):
-    minutes: float = 4
+    minutes: float = 4.5
     rate: float = 1e-3
-    batch: int = 24
+    batch: int = 16
     seed: int = 3
     frames: int = field(default=8000, metadata={"help": "crops that something is painted on"})
 

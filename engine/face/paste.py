@@ -28,7 +28,7 @@ STILL = (0.0008, 0.0024)  # motion below the first, crop units, is none; above t
 SHOWN = (0.02, 0.10)  # the same for the share of decoded pixels
 COARSE = 1 / 128  # sigma that parts coarse from detail, crop units
 CORRECTED = (2.0, 6.0)  # grey levels by which the coarse part is off: below the first it stays
-SURE = (0.75, 0.95)  # of `covered`: below the first all is face, above the second nothing
+SURE = (0.6, 0.85)  # of `covered`: below the first all is face, above the second nothing
 COVERED = (0.3, 0.6)  # the same once its edges are the crop's
 EDGE = 1 / 48, 12.0  # reach, crop units, and contrast, grey levels, of a cover's own edges
 WRONG = (10.0, 25.0)  # the same: above the second the moved source is wrong, and not shown at all
@@ -114,9 +114,9 @@ def _in_frame(fields: Field, transform: Similarity) -> Field:
 
 def _cover(crop: Rgb, covered: Field) -> Field | None:
     """What stands before the face, (S, S) 0..1, its edges where the crop has them (fast guided
-    filter, He and Sun 2015, arXiv 1505.00996); None where nothing does.
+    filter, He and Sun 2015, arXiv 1505.00996); None where nothing does, or not before the mouth.
     """
-    if covered.max() < SURE[0]:
+    if covered[region(len(covered)) > 0].max() < SURE[0]:
         return None
     size, (reach, contrast) = crop.shape[0], EDGE
     half = (size // 2, size // 2)

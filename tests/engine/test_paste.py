@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.face.align import MOUTH_CENTRE, Similarity, warp_crop
-from engine.face.paste import Moves, match_colour, paste, region
+from engine.face.paste import Moves, _cover, match_colour, paste, region
 
 CROP, FIELD = 192, 64
 STILL = np.zeros((FIELD, FIELD, 2), np.float32)
@@ -217,4 +217,12 @@ def test_doubt_covers_nothing(microphone: tuple[Rgb, np.ndarray]) -> None:
     out, mask = pasted(frame, transform, motion, covered=doubt)
     expected, expected_mask = pasted(frame, transform, motion)
     np.testing.assert_array_equal(out, expected)
-    np.testing.assert_array_equal(mask, expected_mask)
+    np.testing.assert_allclose(mask, expected_mask, atol=1e-6)
+
+
+def test_a_collar_below_the_region_is_no_cover() -> None:
+    collar = np.zeros((FIELD, FIELD), np.float32)
+    collar[-1] = 1.0
+    assert _cover(grain(CROP, CROP), collar) is None
+    collar[-20:] = 1.0
+    assert _cover(grain(CROP, CROP), collar) is not None

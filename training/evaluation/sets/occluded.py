@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from engine.face.align import STABLE_INDICES, fit_similarity
 from training.evaluation.clip import Clip, Group, Picture, Source
+from training.evaluation.judged_covers import JudgedCover
 from training.evaluation.sets.portraits import portrait
 from training.evaluation.sets.rendered import FIRST_SEED, head_source
 from training.evaluation.stock import Plan, Stock
-from training.occluders import Occluder
 
 HERE = Path(__file__)
 KINDS = ("hand", "microphone")
@@ -35,7 +35,7 @@ def covered(bare: Source, kind: str, seed: int) -> Picture:
     corner = np.linalg.inv(np.vstack([transform.matrix(side), [0, 0, 1]]))[:2, 2]
     skin = np.nanmedian(points[:, 50], axis=0).astype(int)  # a cheek
     colour = tuple(float(v) for v in frames[0][skin[1], skin[0]])
-    thing = Occluder.sample(np.random.default_rng([seed, 11]), side, kind, colour)  # type: ignore[arg-type]
+    thing = JudgedCover.sample(np.random.default_rng([seed, 11]), side, kind, colour)  # type: ignore[arg-type]
     out, covers = [], []
     for t, frame in enumerate(frames):
         shift = corner + side * np.array(thing.at(t))
