@@ -23,9 +23,10 @@ from engine.flow import level_grid
 from engine.model.audio_encoder import AudioEncoder
 from engine.model.autoencoder import Autoencoder
 from engine.model.dit import Denoiser
-from training.autoencoder import crop_shards, loss_of, mouth_weight, read_shard
+from training.autoencoder import loss_of, mouth_weight
 from training.composite import composite
 from training.critic import SharpnessTerm
+from training.crops import crop_shards, read_shard
 from training.latents import encode
 from training.loop import Loop, add_options, begin, read_options, refuse
 from training.networks import MisfitError, check, load_audio, load_denoiser, restore
@@ -233,6 +234,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         model = Autoencoder(args.preset.autoencoder)
         restore(model, args.run if args.run.exists() else args.autoencoder, partial=True)
+        crop_shards(args.data)
         if args.denoiser:
             check(Denoiser(args.preset.denoiser), args.denoiser)
             check(AudioEncoder(args.preset.audio), args.audio)

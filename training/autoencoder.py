@@ -20,32 +20,18 @@ from torch import Tensor
 
 from engine.model.autoencoder import Autoencoder
 from training import checkpoint
+from training.crops import crop_shards, read_shard
 from training.curve import Curve
 from training.loop import add_options, begin, read_options, refuse
 from training.networks import MisfitError, restore
-from training.window_config import KINDS
 
 CROPS = {"grid": 10, "portraits": 12, "rendered": 20, "drawn": 16}  # of each shard
-
-
-def crop_shards(data: Path) -> list[Path]:
-    return sorted((data / "grid").glob("*.npy")) + sorted(
-        p for kind in KINDS[1:] for p in (data / kind).glob("*.npz")
-    )
-
-
-def read_shard(path: Path) -> np.ndarray:
-    """frames uint8 (K, T, S, S, 3)."""
-    loaded = np.load(path)
-    return loaded if path.suffix == ".npy" else loaded["frames"]
 
 
 def sample_crops(data: Path, per_shard: dict[str, int], rng: np.random.Generator) -> Tensor:
     """A training set in memory, uint8 (N, 3, S, S): a few frames of every shard."""
     crops = []
     for path in crop_shards(data):
-        if ".part" in path.name:
-            continue
         frames = read_shard(path)
         flat = frames.reshape(-1, *frames.shape[2:])
         crops.append(flat[rng.integers(0, len(flat), per_shard[path.parent.name])])
@@ -124,7 +110,10 @@ def main(argv: list[str] | None = None) -> int:
     args = read_options(parser, "autoencoder", argv)
     begin(0, args)
     rng = np.random.default_rng(args.seed)
-    crops = sample_crops(args.data, CROPS, rng)
+    try:
+        crops = sample_crops(args.data, CROPS, rng)
+    except OSError as error:
+        refuse(parser, error)
     side = args.preset.autoencoder.crop_px
     if crops.shape[-1] != side:
         refuse(parser, f"{args.data} holds crops of {crops.shape[-1]} px, not of {side} px")

@@ -23,7 +23,7 @@ from torch import Tensor
 from engine.model.autoencoder import Autoencoder
 from engine.model.motion import MotionNet
 from engine.stream import DECODED
-from training.autoencoder import crop_shards, read_shard
+from training.crops import crop_shards, read_shard
 from training.latents import encode
 from training.loop import Loop, add_options, begin, read_options, refuse
 from training.networks import MisfitError, restore
@@ -36,7 +36,7 @@ ELSEWHERE = 0.3, 4  # share of those whose edit shows it some frames off, and ho
 BLURRED = 0.5  # share of frames softened after that, as a camera would
 STILL = 0.3  # share of edits that change nothing: where nothing changes need be no cover
 NOISE = 0.05  # on the edited latent
-HELD = 30.0  # weight of how far motion, crop units, and a thirtieth of it of how far `kept` strays
+HELD = 60.0  # weight of how far motion, crop units, and a sixtieth of it of how far `kept` strays
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,6 @@ def bare_shards(data: Path) -> dict[str, list[Path]]:
     """
     of_kind: dict[str, list[Path]] = {}
     for path in crop_shards(data):
-        if ".part" in path.name:
-            continue
         if path.suffix == ".npz":
             with np.load(path) as stored:
                 if stored.get("covered"):
@@ -156,7 +154,10 @@ def main(argv: list[str] | None = None) -> int:
     model = Autoencoder(args.preset.autoencoder)
     begin(0, args)
     try:
-        stored = restore(model, args.run if args.run.exists() else args.autoencoder)
+        stored = restore(model, args.autoencoder)
+        before = deepcopy(model.motion).eval().requires_grad_(False).to(args.device)
+        if args.run.exists():
+            stored = restore(model, args.run)
         with torch.device("cpu"):
             rng = np.random.default_rng(args.seed)
             seen = collect(args.data, model.cpu(), args.frames, rng)
@@ -169,7 +170,6 @@ def main(argv: list[str] | None = None) -> int:
     model.requires_grad_(False)
     model.motion.requires_grad_(True)
     model = model.to(args.device)
-    before = deepcopy(model.motion).eval()
     for _ in (loop := Loop(model, 0, args, stored.step if args.run.exists() else 0)):
         with torch.device("cpu"):
             batch = seen.batch(args.batch)

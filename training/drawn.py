@@ -110,7 +110,10 @@ def drawn_tracks(seed: int, tracks: list[list[Articulation]]) -> tuple[NDArray[n
     """
     rng = np.random.default_rng([seed, 5])
     face = Face.sample(rng)
-    mouth = Mouth.sample(rng, 0.0, face.mouth_y, face.width_at(face.mouth_y), face.skin, face.ink)
+    room = face.width_at(face.mouth_y)
+    mouth = Mouth.sample(rng, 0.0, face.mouth_y, room, face.skin, face.ink)
+    if face.mascot:
+        mouth = mouth.as_mascots(rng, room)
     sheet = blank(placed(face, rng))
     stills = []
     for blink in (False, True):
@@ -194,7 +197,7 @@ def main(argv: list[str] | None = None) -> int:
         with Pool(args.jobs) as pool:
             made = sum(pool.imap_unordered(partial(build, folder=args.output), seeds, chunksize=4))
     except (FileNotFoundError, HeldOutError) as error:
-        print(error, file=sys.stderr)
+        print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     print(f"{made} drawn faces made, {args.faces - made} were there")
     return 0

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.model.autoencoder import Autoencoder
-from training.autoencoder import crop_shards, read_shard
+from training.crops import crop_shards, read_shard
 from training.loop import refuse
 from training.networks import MisfitError, restore
 from training.preset import PresetError, load_preset
@@ -84,15 +84,12 @@ def main(argv: list[str] | None = None) -> int:
         preset = load_preset(args.preset)
         model = Autoencoder(preset.autoencoder)
         restore(model, args.autoencoder, partial=True)
+        every = crop_shards(args.data)
     except (PresetError, MisfitError, OSError) as error:
         refuse(parser, error)
     model = model.to(memory_format=torch.channels_last).eval()
-    every = [p for p in crop_shards(args.data) if ".part" not in p.name]
-    if not every:
-        refuse(parser, f"no crops in {args.data}: grid, portraits, rendered and drawn make them")
     for kind in args.kinds:
         shards = [p for p in every if p.parent.name == kind]
-        refuse_held_out(shards)
         latents, clips, starts = [], [], []
         for shard in shards:
             frames = read_shard(shard)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -27,7 +27,12 @@ HAIRS: tuple[Colour, ...] = (
     (150, 150, 155), (235, 235, 235), (230, 90, 140), (80, 130, 210), (110, 60, 160), (60, 150, 90),
 )  # fmt: skip
 SHADINGS = ("flat", "gradient", "cel", "halftone", "hatch", "soft")
-EYES = ("dot", "oval", "round", "anime", "line", "half")
+EYES = ("dot", "oval", "round", "anime", "line", "half", "stick")
+BRIGHT: tuple[Colour, ...] = (
+    (255, 222, 52), (252, 196, 60), (250, 160, 60), (240, 96, 90), (250, 150, 190), (150, 210, 90),
+    (90, 180, 230), (170, 130, 220), (245, 245, 240), (120, 215, 200),
+)  # fmt: skip
+MASCOT = 0.22  # share of faces that are
 NOSES = ("none", "dot", "bow", "corner", "ball", "nostrils", "snout", "ridge")
 HAIR = ("none", "cap", "fringe", "spikes", "side", "long", "curls")
 
@@ -76,9 +81,50 @@ class Face:
     folds: bool
     mouth_y: float
     seed: int  # of hatching and curls
+    mascot: bool = False  # an emoji's face: bright, bare, all mouth
+    shadow: Colour | None = None  # of a hue of its own; None: the skin's, darker
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> Face:
+        face = cls._person(rng)
+        return face._as_mascot(rng) if rng.random() < MASCOT else face
+
+    def _as_mascot(self, rng: np.random.Generator) -> Face:
+        skin = BRIGHT[int(rng.integers(len(BRIGHT)))]
+        r, g, b = np.clip(np.array(skin) + rng.normal(0, 10, 3), 0, 255).tolist()
+        skin = (r, g, b)
+        warm = between(skin, (r, 0.62 * g, 0.2 * b), rng.uniform(0.4, 1))
+        eye_size = rng.uniform(0.14, 0.3)
+        chin = rng.uniform(0.85, 1.4)
+        return replace(
+            self,
+            chin=chin,
+            mouth_y=chin * rng.uniform(0.42, 0.62),
+            powers=(rng.uniform(1.9, 2.8), rng.uniform(1.9, 2.8)),
+            taper=0.0,
+            skin=skin,
+            ink=(rng.uniform(0, 60), rng.uniform(0, 35), rng.uniform(0, 30)),
+            weight=rng.uniform(0.02, 0.065) if rng.random() < 0.85 else 0.0,
+            shading=str(rng.choice(["flat", "cel", "gradient"], p=(0.45, 0.4, 0.15))),
+            shadow=warm if rng.random() < 0.5 else None,
+            eyes=str(rng.choice(["dot", "oval", "round", "stick"])),
+            eye_size=eye_size,
+            iris=(20.0, 16.0, 18.0),
+            brows=self.brows if rng.random() < 0.4 else 0.0,
+            nose=str(rng.choice(["none", "dot"], p=(0.85, 0.15))),
+            nose_y=0.22 * chin,
+            hair=self.hair if rng.random() < 0.15 else "none",
+            ears="none",
+            neck=bool(rng.random() < 0.35),
+            muzzle=0.0,
+            beard=0.0,
+            moustache=0.0,
+            folds=False,
+            mascot=True,
+        )
+
+    @classmethod
+    def _person(cls, rng: np.random.Generator) -> Face:
         half_width = rng.uniform(0.8, 1.3)
         chin = rng.uniform(1.15, 1.95)
         kind = rng.choice(["natural", "any", "line art", "grey"], p=(0.62, 0.22, 0.08, 0.08))
@@ -126,7 +172,7 @@ class Face:
             shading=shading,
             light=float(rng.uniform(-2.6, -0.5)),
             depth=float(rng.uniform(0.1, 0.35)),
-            eyes=str(rng.choice(EYES)),
+            eyes=str(rng.choice(EYES[:-1])),
             eye_x=half_width * rng.uniform(0.3, 0.5),
             eye_size=rng.uniform(0.08, 0.24),
             iris=_any_colour(rng, (0.2, 0.9)),
@@ -234,8 +280,9 @@ class Face:
             lines = np.cos(2 * np.pi * (x + y + 2 * np.sin(y / 9)) / step)
             shadow = shadow * np.clip(lines * 5 - 2, 0, 1)
         depth = (0.55 if self.shading == "hatch" else self.depth) * cover * shadow
-        tint = np.array(shaded(self.skin, 0.45), np.float32)
-        mixed = sheet.pixels + (tint - sheet.pixels) * (1.4 * depth).clip(0, 1)[..., None]
+        tint = np.array(self.shadow or shaded(self.skin, 0.45), np.float32)
+        strength = cover * shadow if self.shadow else 1.4 * depth
+        mixed = sheet.pixels + (tint - sheet.pixels) * strength.clip(0, 1)[..., None]
         sheet.pixels[:] = np.round(mixed).clip(0, 255).astype(np.uint8)
 
     def _marks(self, sheet: Sheet) -> None:
@@ -316,6 +363,9 @@ class Face:
             sheet.stroke(brow, shaded(self.hair_colour, 0.8), self.brows)
         if self.eyes == "line" or blink:
             sheet.stroke(arc(x, 0.2 * size, size, 0.4 * size), ink, weight)
+        elif self.eyes == "stick":
+            stick = np.array([[x, -size], [x + 0.1 * size, 0.0], [x, size]])
+            sheet.stroke(stick, ink, 1.3 * weight)
         elif self.eyes == "dot":
             sheet.fill(oval(x, 0, 0.4 * size, 0.5 * size), ink)
         elif self.eyes == "oval":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.drawing.sheet import Colour, Outline, Sheet, arc, oval, shaded
+from training.drawing.sheet import Colour, Outline, Sheet, arc, between, oval, shaded
 from training.lip_pose import POSE_POINTS, PoseBasis
 
 HUMAN_WIDTH = 0.85  # of a mouth at rest, eye-centre distances
@@ -152,6 +152,32 @@ class Mouth:
             lips=lips,
             corner_marks=bool(rng.random() < 0.15),
             under_mark=float(rng.uniform(0.1, 0.25)) if rng.random() < 0.2 else 0.0,
+        )
+
+    def as_mascots(self, rng: np.random.Generator, room: float) -> Mouth:
+        """The same mouth as an emoji has it: wide, curved, inked, red inside."""
+        red = (rng.uniform(90, 215), rng.uniform(8, 60), rng.uniform(8, 60))
+        pinker = between(red, (255.0, 150.0, 130.0), rng.uniform(0.4, 1))
+        flat = rng.random() < 0.7  # the upper edge stays, as a smile's does
+        width = room * rng.uniform(0.5, 1.1)
+        return replace(
+            self,
+            width=width,
+            gain=float(rng.uniform(1.2, 2.4) * np.clip(width / HUMAN_WIDTH, 0.4, 1.4) ** 0.6),
+            upper_share=0.0 if flat else self.upper_share,
+            powers=(2.0, 1.0, *rng.uniform((2.0, 1.2), (3.5, 2.4)).tolist())
+            if flat
+            else self.powers,
+            smile=float(rng.uniform(0.05, 0.4)),
+            skew=float(rng.uniform(-0.4, 0.4)) if rng.random() < 0.5 else 0.0,
+            tilt=float(rng.normal(0, 0.12)),
+            weight=float(rng.uniform(0.02, 0.06)),
+            outlined=(True, True) if rng.random() < 0.85 else self.outlined,
+            cavity=red if rng.random() < 0.8 else self.cavity,
+            tongue=pinker if rng.random() < 0.6 else None,
+            teeth=self.teeth if rng.random() < 0.4 else 0.0,
+            lips=None,
+            under_mark=0.0,
         )
 
     def drop(self, lips: Articulation) -> float:
