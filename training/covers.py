@@ -36,7 +36,7 @@ ELSEWHERE = 0.3, 4  # share of those whose edit shows it some frames off, and ho
 BLURRED = 0.5  # share of frames softened after that, as a camera would
 STILL = 0.3  # share of edits that change nothing: where nothing changes need be no cover
 NOISE = 0.05  # on the edited latent
-HELD = 60.0  # weight of how far motion, crop units, and a sixtieth of it of how far `kept` strays
+HELD = 300.0, 10.0  # weights of how far motion, crop units, and `kept` stray
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,11 @@ def cover_loss(said: Fields, before: Fields, cover: Tensor) -> tuple[Tensor, Ten
     """
     motion, kept, covered = said
     entropy = F.binary_cross_entropy(covered.clamp(1e-4, 1 - 1e-4), cover)
-    strayed = (motion - before[0]).abs().mean(1) + (kept - before[1]).abs()[:, 0] / HELD
-    return entropy, HELD * (strayed * (1 - cover[:, 0])).mean()
+    of_motion, of_kept = HELD
+    strayed = (
+        of_motion * (motion - before[0]).abs().mean(1) + of_kept * (kept - before[1]).abs()[:, 0]
+    )
+    return entropy, (strayed * (1 - cover[:, 0])).mean()
 
 
 def fields(net: MotionNet, z: Tensor, source: Tensor) -> Fields:
