@@ -28,6 +28,8 @@ MOST_LATE_MS = 30.0
 MOST_FALLS = 3  # in a row: what makes packets wait after them is not what we are sent
 DEEPEST = 0.5  # one fall, after the first: for a moment little may come for other reasons
 REPORT_MS = 250
+MOST_PACKETS = 512  # remembered: a flood is not to cost more the longer it lasts
+MOST_STREAMS = 4  # told of: a message names 255 at most, and a sender may invent any number
 RISE = 0.08  # a second
 NEAR_RISE = 0.02  # where the line was full last
 NEAR = (0.8, 1.1)
@@ -50,9 +52,10 @@ class LineEstimator:
         self.total_bytes = 0
         self._sent_ms: float | None = None
         self._sent_raw = 0
-        self._packets: deque[tuple[int, float, int]] = deque()  # arrival ms, way ms, bytes
+        # Arrival ms, way ms, bytes.
+        self._packets: deque[tuple[int, float, int]] = deque(maxlen=MOST_PACKETS)
         self._shortest: deque[tuple[int, float]] = deque()  # second, shortest way ms in it
-        self._ssrcs: set[int] = set()
+        self._ssrcs: deque[int] = deque(maxlen=MOST_STREAMS)
         self._full_bps = 0.0
         self._falls = 0
         self._full_since: int | None = None
@@ -66,7 +69,8 @@ class LineEstimator:
         abs_send_time: 24 bits, in 1/2^18 s.
         """
         self.total_bytes += payload_size
-        self._ssrcs.add(ssrc)
+        if ssrc not in self._ssrcs:
+            self._ssrcs.append(ssrc)
         way_ms = arrival_time_ms - self._unwrapped_ms(abs_send_time)
         self._note(arrival_time_ms, way_ms, payload_size)
         if len(self._packets) < LEAST_PACKETS or self._covered_ms < INTERVAL_MS / 2:

@@ -1,7 +1,7 @@
 import pytest
 
 from streaming.arrivals import LEAST_BPS as LEAST_TOLD_BPS
-from streaming.arrivals import SEND_TIME_HZ, SEND_TIME_WRAP, LineEstimator
+from streaming.arrivals import MOST_STREAMS, SEND_TIME_HZ, SEND_TIME_WRAP, LineEstimator
 from streaming.sendrate import BELIEVED_S, LEAST_BPS, REST_S, SendRate
 
 FULL_BPS = 2_000_000
@@ -120,6 +120,16 @@ def test_wait_of_all_packets_tells_of_a_full_line() -> None:
     told = arrive(estimator, 100, 100.0, start_ms=11_000)
     assert told and told[0] < 800_000
     assert estimator.limit_bps(FULL_BPS) == told[-1] >= LEAST_TOLD_BPS
+
+
+def test_streams_without_number_are_not_all_told_of() -> None:
+    estimator = LineEstimator(lambda: 0.0)
+    told = None
+    for n in range(2000):
+        late = 200 if n >= 1000 else 0
+        sent = int(10 * n * SEND_TIME_HZ / 1000) % SEND_TIME_WRAP
+        told = estimator.add(10 * n + late, sent, 1000, n) or told
+    assert told is not None and len(told[1]) <= MOST_STREAMS
 
 
 def test_wait_with_losses_is_believed_sooner() -> None:
