@@ -33,7 +33,7 @@ from training.networks import MisfitError, check, load_audio, load_denoiser, res
 from training.parallel import run_workers
 from training.seen_motion import seen_motion
 from training.sound import SoundTable, grid_names, heard_mask
-from training.window_config import KINDS
+from training.window_config import FRAMES_USED
 
 SLOTS = 3
 WARM = 3  # first frames of a clip: the queue is still filling
@@ -121,7 +121,8 @@ def collect(
     """A few shards of every kind; without a queue the encoder's latents stand in for its own."""
     found = crop_shards(data)
     parts: list[list[Tensor]] = [[] for _ in fields(Pairs)]
-    for kind in KINDS:
+    # The queue is not yet warm where a track ends as soon as a sketch's does.
+    for kind in (k for k, frames in FRAMES_USED.items() if frames > WARM + SLOTS):
         paths = [p for p in found if p.parent.name == kind]
         for i in rng.permutation(len(paths))[:shards]:
             frames = read_shard(paths[i])

@@ -23,8 +23,9 @@ def crop_shards(data: Path) -> list[Path]:
     others = sorted(p for kind in KINDS[1:] for p in (data / kind).glob("*.npz"))
     shards = [p for p in clips + others if ".part" not in p.name]
     if not shards:
-        made_by = ", ".join(KINDS[:-1])
-        raise FileNotFoundError(f"no crops in {data}: {made_by} and {KINDS[-1]} make them")
+        raise FileNotFoundError(
+            f"no crops in {data}: grid, portraits, rendered and drawn make them"
+        )
     refuse_held_out(shards)
     for path in shards:
         drawn = re.fullmatch(r"drawn_(\d+)", path.stem)

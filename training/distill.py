@@ -26,6 +26,7 @@ from training.parallel import run_workers
 from training.queue_windows import QueueSampler
 from training.sound import SoundTable, grid_names
 from training.teacher import Conditioning, jittered_mouth, load_tracks, look
+from training.windows import Window
 
 STRONGEST = 2.0
 
@@ -43,9 +44,31 @@ def guidance_push(
     return (weight - 1).clamp(min=0)[:, :, None]
 
 
-def drawn_strength(count: int) -> Tensor:
-    """Guidance strengths (count,) 0..2; a quarter of them 0."""
-    return STRONGEST * torch.rand(count) * (torch.rand(count) < 0.75)
+def drawn_strength(count: int, unguided: float) -> Tensor:
+    """Guidance strengths (count,) 0..2, a share of them 0."""
+    return STRONGEST * torch.rand(count) * (torch.rand(count) >= unguided)
+
+
+@torch.no_grad()
+def _moved(
+    teacher: Denoiser,
+    conditioning: Conditioning,
+    window: Window,
+    heard: tuple[Tensor, Tensor],
+    strength: Tensor,
+    mouth: Tensor,
+) -> Tensor:
+    """x0(c) - x0(null) of the teacher (B, L, C, h, w) where `strength` is not 0; 0 elsewhere."""
+    moved, some = torch.zeros_like(window.x), torch.nonzero(strength)[:, 0]
+    if not len(some):
+        return moved
+    inputs = [v[some] for v in (window.x, window.source, window.level)]
+    tokens = conditioning.tokens(teacher, window, *heard)[some]
+    nothing = conditioning.null_tokens(teacher, window)[some]
+    none, mouth = torch.zeros(len(some)), mouth[some]
+    true = teacher(*inputs, tokens, none, mouth).float()
+    moved[some] = true - teacher(*inputs, nothing, none, mouth).float()
+    return moved
 
 
 def train(rank: int, args: argparse.Namespace) -> None:
@@ -65,11 +88,11 @@ def fold(
     begin(rank, args)
     # Every window is conditioned in full: the null branch belongs to the teacher.
     full = {"drop_sound": 0.0, "drop_pose": 0.0, "drop_both": 0.0}
-    config = replace(args.preset.windows, **full, true_pose=0.3)
+    config = replace(args.preset.windows, **full, true_pose=args.true_pose)
     table = SoundTable.read(args.data / "sound.npz", grid_names("train"))
     seed = args.seed * 100 + rank
     sampler = QueueSampler(tracks, table, config, seed, streams=args.batch)
-    stream_strength = drawn_strength(args.batch)
+    stream_strength = drawn_strength(args.batch, args.unguided)
     conditioning = Conditioning(load_audio(args.audio).to(args.device), config)
     teacher = teacher.eval().requires_grad_(False).to(args.device)
     resumed = args.run.exists()
@@ -85,25 +108,19 @@ def fold(
         count = len(window.level)
         mouth = jittered_mouth(count)
         if step % 100 == 0:
-            stream_strength = drawn_strength(args.batch)
-        strength = stream_strength if queue else drawn_strength(count)
+            stream_strength = drawn_strength(args.batch, args.unguided)
+        strength = stream_strength if queue else drawn_strength(count, args.unguided)
         inputs = (window.x, window.source, window.level)
         sound, pose = conditioning.heard(window)
         with torch.autocast(args.device, torch.bfloat16):
-            with torch.no_grad():
-                none = torch.zeros(count)
-                tokens = conditioning.tokens(teacher, window, sound, pose)
-                true = teacher(*inputs, tokens, none, mouth).float()
-                nothing = conditioning.null_tokens(teacher, window)
-                null = teacher(*inputs, nothing, none, mouth).float()
+            moved = _moved(teacher, conditioning, window, (sound, pose), strength, mouth)
             tokens = conditioning.tokens(student, window, sound, pose)
             estimate = student(*inputs, tokens, strength, mouth).float()
         if queue:
             sampler.advance(estimate)
         push = guidance_push(window.level, mouth, side, args.peak, args.floor, sigma)
-        guided = strength[:, None, None, None, None] * push * (true - null)
         # What the teacher got wrong is still learned from the data; only the push is the teacher's.
-        guided = window.target + guided
+        guided = window.target + strength[:, None, None, None, None] * push * moved
         loop.update(backward(estimate, guided, weight, sharp, window.source, window.pose))
 
 

@@ -29,6 +29,7 @@ from training.occluders import Occluder
 from training.portraits import CANVAS_PX, LENGTH, MARGIN, TRACKS
 from training.sound import grid_names
 from training.splits import HeldOutError, held_out
+from training.window_config import FRAMES_USED
 
 FINER = 2  # drawn so many times larger than shown
 BY_BOX = 0.6  # share of faces placed by a box
@@ -158,23 +159,25 @@ def _poses(folder: Path) -> tuple[PoseBasis, dict[str, NDArray[np.float32]]]:
     return PoseBasis.load(folder / "pose_basis.npz"), poses
 
 
-def build(seed: int, folder: Path) -> bool:
-    """Write one face's shard: frames (TRACKS, LENGTH, S, S, 3), clip names and start frames.
+def build(seed: int, folder: Path, kind: str = "drawn") -> bool:
+    """Write one face's shard of a kind, "drawn" or "sketches": frames (TRACKS, T, S, S, 3), clip
+    names and start frames.
 
     Raises:
         HeldOutError: the seed is not for training.
     """
     if seed >= FIRST_TEST:
         raise HeldOutError(f"drawn face {seed} is a test face; training draws below {FIRST_TEST}")
-    target = folder / "drawn" / f"drawn_{seed:05d}.npz"
+    length = LENGTH if kind == "drawn" else FRAMES_USED[kind]
+    target = folder / kind / f"drawn_{seed:05d}.npz"
     if target.exists():
         return False
     basis, poses = _poses(folder)
     rng = np.random.default_rng([seed, 4])
     names = sorted(poses.keys() - held_out("grid_s1"))
     clips = [names[i] for i in rng.choice(len(names), TRACKS, replace=False)]
-    starts = [int(rng.integers(0, len(poses[c]) - LENGTH + 1)) for c in clips]
-    spoken = [poses[c][s : s + LENGTH] for c, s in zip(clips, starts, strict=True)]
+    starts = [int(rng.integers(0, len(poses[c]) - length + 1)) for c in clips]
+    spoken = [poses[c][s : s + length] for c, s in zip(clips, starts, strict=True)]
     frames, covered = drawn_tracks(seed, [articulations(basis, pose) for pose in spoken])
     part = target.with_suffix(".part.npz")
     np.savez(part, frames=frames, clips=np.array(clips), starts=np.array(starts), covered=covered)
@@ -188,14 +191,21 @@ def main(argv: list[str] | None = None) -> int:
         "--output", type=Path, required=True, help="folder with sound.npz of the grid stage"
     )
     parser.add_argument("--faces", type=int, default=250)
+    parser.add_argument(
+        "--sketches",
+        action="store_true",
+        help=f"{FRAMES_USED['sketches']} frames of each mouth track instead of {LENGTH}",
+    )
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args(argv)
-    (args.output / "drawn").mkdir(parents=True, exist_ok=True)
+    kind = "sketches" if args.sketches else "drawn"
+    (args.output / kind).mkdir(parents=True, exist_ok=True)
     seeds = range(args.first_seed, args.first_seed + args.faces)
     try:
         with Pool(args.jobs) as pool:
-            made = sum(pool.imap_unordered(partial(build, folder=args.output), seeds, chunksize=4))
+            one = partial(build, folder=args.output, kind=kind)
+            made = sum(pool.imap_unordered(one, seeds, chunksize=4))
     except (FileNotFoundError, HeldOutError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2

@@ -18,7 +18,7 @@ from training.loop import refuse
 from training.networks import MisfitError, restore
 from training.preset import PresetError, load_preset
 from training.splits import refuse_held_out
-from training.window_config import KINDS
+from training.window_config import FRAMES_USED, KINDS
 
 M_MMAP_THRESHOLD = -3  # of malloc.h
 
@@ -66,10 +66,6 @@ def large_blocks_apart() -> None:
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
 
 
-def _frames_used(kind: str) -> int:
-    return 75 if kind == "grid" else 30
-
-
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
@@ -93,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
         latents, clips, starts = [], [], []
         for shard in shards:
             frames = read_shard(shard)
-            count = _frames_used(kind)
+            count = FRAMES_USED[kind]
             if frames.shape[1] < count:
                 continue
             if frames.shape[2] != model.config.crop_px:

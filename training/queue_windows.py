@@ -50,7 +50,7 @@ class QueueSampler(WindowSampler):
             source = pair.target.roll(another_moment(len(source), rng), 0)
         target, source = pair.target[first:].float(), source[first:].float()
         row = pair.row + first
-        at = int(rng.integers(0, 20)) if staggered else 0
+        at = int(rng.integers(0, min(20, len(target)))) if staggered else 0
         eps = torch.randn(target.shape[1:], generator=self.generator)
         still = source[at][None].expand(SLOTS, -1, -1, -1).clone()
         shift = float(rng.normal(0, 0.03))

@@ -57,6 +57,8 @@ class DistillStage(SharedStage):
     rate: float = 2e-4
     seed: int = 1
     queue_share: float = _told(0.5, "steps on the own queue")
+    true_pose: float = _told(0.3, "share of windows told the true lip pose, not the heard one")
+    unguided: float = _told(0.25, "share of windows without guidance")
     peak: float = _told(2.0, "DS-CFG weight at the mouth where the level is 1")
     floor: float = _told(0.5, "DS-CFG weight far from the mouth")
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from engine.flow import TAU
 
-KINDS = ("grid", "portraits", "rendered", "drawn")  # of shards; each a folder of its name
+# Of shards, each a folder of its name, and the frames of a mouth track that training uses. Sketches
+# are drawn faces for a moment only: a stranger's drawing wants more faces, not longer ones.
+FRAMES_USED = {"grid": 75, "portraits": 30, "rendered": 30, "drawn": 30, "sketches": 6}
+KINDS = tuple(FRAMES_USED)
 
 
 @dataclass(frozen=True)

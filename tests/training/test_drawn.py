@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from training import drawn
+from training.crops import crop_shards, read_shard
 from training.drawing.face import Face
 from training.drawing.mouth import Articulation, Mouth
 from training.drawn import WITHIN, blank, drawn_tracks, placed
@@ -86,6 +87,16 @@ def test_shards_name_the_sound_behind_each_track(
         assert shard["frames"].shape == (3, 2, CROP_PX, CROP_PX, 3)
         for clip, start in zip(shard["clips"], shard["starts"], strict=True):
             assert start + 2 <= len(sound[f"pose/{clip}"])
+
+
+@pytest.mark.data
+def test_sketches_are_the_same_faces_for_a_moment(toy_runs: Path, tmp_path: Path) -> None:
+    for name in ("sound.npz", "pose_basis.npz"):
+        (tmp_path / name).symlink_to(toy_runs / name)
+    assert drawn.main(["--output", str(tmp_path), "--faces", "1", "--jobs", "1", "--sketches"]) == 0
+    (shard,) = crop_shards(tmp_path)
+    assert shard.parent.name == "sketches"
+    assert read_shard(shard).shape == (3, 6, CROP_PX, CROP_PX, 3)
 
 
 def test_seeds_kept_for_tests_are_refused(tmp_path: Path) -> None:
