@@ -34,6 +34,7 @@ from training.window_config import FRAMES_USED
 FINER = 2  # drawn so many times larger than shown
 BY_BOX = 0.6  # share of faces placed by a box
 INEXACT = 0.1  # how far a box by hand is off, shares of its size
+SIZES = (0.65, 1.2)  # of boxes, shares of the head: round the features alone, or hair and all
 EYES_TO_MOUTH = 1.13  # of a human face, eye-centre distances
 WITHIN = (0.32, 0.72)  # where a crop may show the mouth's middle, from its upper edge
 COVERED = 0.08  # share of faces with something before the mouth
@@ -47,7 +48,7 @@ def placed(face: Face, rng: np.random.Generator) -> Similarity:
             ears = 0.1 if face.ears == "round" else 0.0
             width, height = 2 * (face.half_width + ears), face.top + face.chin
             dx, dy = rng.normal(0, INEXACT / 2, 2) * (width, height)
-            grown = np.exp(rng.normal(0, INEXACT / 2, 2))
+            grown = np.exp(rng.normal(0, INEXACT / 2, 2) + rng.uniform(*np.log(SIZES)))
             w, h = (width, height) * grown
             box = (dx - w / 2, dy + (face.chin - face.top) / 2 - h / 2, w, h)
             found = similarity_from_box(box)

@@ -32,7 +32,7 @@ BRIGHT: tuple[Colour, ...] = (
     (255, 222, 52), (252, 196, 60), (250, 160, 60), (240, 96, 90), (250, 150, 190), (150, 210, 90),
     (90, 180, 230), (170, 130, 220), (245, 245, 240), (120, 215, 200),
 )  # fmt: skip
-MASCOT = 0.22  # share of faces that are
+MASCOT = 0.35  # share of faces that are
 NOSES = ("none", "dot", "bow", "corner", "ball", "nostrils", "snout", "ridge")
 HAIR = ("none", "cap", "fringe", "spikes", "side", "long", "curls")
 
