@@ -97,13 +97,14 @@ def similarity_from_box(box: tuple[float, float, float, float]) -> Similarity:
     """Crop placed by a hand-drawn face box (x, y, w, h) in pixels: forehead to chin, ear to ear.
 
     The box's height spans 1.1 eye distances above the eyes to 1.85 below; the crop keeps the box's
-    centre line.
+    centre line, and has the mouth in its place however wide the box is.
     """
     x, y, w, h = box
     unit = h / 2.95
     side = max(SPAN * unit, w * 0.9)
     left = x + w / 2 - side / 2
-    top = y + 1.1 * unit + TOP * unit
+    mouth = y + (1.1 + TOP + SPAN * MOUTH_CENTRE[1]) * unit
+    top = mouth - MOUTH_CENTRE[1] * side
     return Similarity(1.0 / side, 0.0, -left / side, -top / side)
 
 

@@ -1,5 +1,5 @@
 """Drawn faces that no detector finds: pytoon's, their mouth sprites talking otherwise, with a face
-box as a user would draw it.
+box as a user would drag it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.face.align import MOUTH_CENTRE, SPAN, TOP
 from training.evaluation.clip import Box, Clip, Group, Judge, Picture
 from training.evaluation.stock import Plan, Stock
 from training.splits import data_dir
@@ -24,9 +23,9 @@ FRAMES = 75
 # Emotion and number of poses that look ahead and have nothing near the mouth.
 POSES = (("explain", 4), ("happy", 1), ("happy", 2))
 SPRITES = ("9", "2", "1", "3", "6", "5")  # from a line to wide open
-EYES_PX = 140.0  # what a box drawn for this face implies between the eyes, before scaling
+SKIN = ((200, 140, 0), (255, 255, 90))  # lowest and highest RGB, in light and in shadow
+OUTLINE_PX = 12  # of the head, outside of its skin, before scaling
 MOUTH_PX = (-90.0, -45.0, 180.0, 120.0)  # the area that is judged, from the mouth's place
-FACE_ABOVE, FACE_HEIGHT = 1.1, 2.95  # of a hand-drawn box, in eye distances
 
 
 def _assets() -> Path:
@@ -68,13 +67,15 @@ def face_with(sprite: NDArray[np.float32], emotion: str, number: int) -> Rgb:
 
 
 def boxes(emotion: str, number: int) -> tuple[Box, Box]:
-    """The hand-drawn face box, which puts the mouth where a crop has it, and the mouth's box."""
-    _, (x, y) = _pose(emotion, number)
-    below = FACE_ABOVE + TOP + SPAN * MOUTH_CENTRE[1]  # the mouth's place in the box
-    height, width = FACE_HEIGHT * EYES_PX, SPAN * EYES_PX
-    face = (x - width / 2, y - below * EYES_PX, width, height)
+    """The face box as a user drags it round the head, outline and all, and the mouth's box."""
+    face, (x, y) = _pose(emotion, number)
+    low, high = (np.array(v, np.float32) for v in SKIN)
+    skin = ((face >= low) & (face <= high)).all(2)
+    left, top, width, height = cv2.boundingRect(skin.astype(np.uint8))
+    grown = 2 * OUTLINE_PX
+    head = (left - OUTLINE_PX, top - OUTLINE_PX, width + grown, height + grown)
     mouth = (x + MOUTH_PX[0], y + MOUTH_PX[1], *MOUTH_PX[2:])
-    a, b = (tuple(SCALE * v for v in box) for box in (face, mouth))
+    a, b = (tuple(SCALE * v for v in box) for box in (head, mouth))
     return a, b  # type: ignore[return-value]
 
 
