@@ -98,6 +98,10 @@ def fold(
     resumed = args.run.exists()
     stored = restore(student, args.run if resumed else args.teacher)
     start = stored.step if resumed else 0
+    if args.beside is not None:
+        # The audio graph gives tokens; two denoisers that run beside it must take the same.
+        student.conditioner.load_state_dict(load_denoiser(args.beside).conditioner.state_dict())
+        student.conditioner.requires_grad_(False)
     student = student.to(args.device)
     side, sigma = student.config.grid, student.config.guidance_sigma
     weight = latent_weight(side)
@@ -129,10 +133,16 @@ def main(argv: list[str] | None = None) -> int:
     add_options(parser, "distill")
     parser.add_argument("--audio", type=Path, required=True, help="the audio encoder")
     parser.add_argument("--teacher", type=Path, required=True)
+    parser.add_argument(
+        "--beside",
+        type=Path,
+        help="a denoiser whose conditioner stays: both are to run with one audio graph",
+    )
     args = read_options(parser, "distill", argv)
     try:
         look(args.data)
-        check(Denoiser(args.preset.denoiser), args.teacher, run=args.run)
+        denoisers = [path for path in (args.teacher, args.beside) if path is not None]
+        check(Denoiser(args.preset.denoiser), *denoisers, run=args.run)
         check(AudioEncoder(args.preset.audio), args.audio)
     except (MisfitError, OSError) as error:
         refuse(parser, error)
