@@ -63,6 +63,7 @@ class LipSyncEngine:
         # A runtime with a device of its own keeps latents there; they pass through here unread.
         self._device: LatentsOnDevice | None = getattr(runtime, "latents", None)
         self._personal = PersonalDenoisers(manifest, runtime)
+        self.drawn = self._for_drawings(manifest)
         self._rows = InputRows()
         self._shared: SharedCalls | None = None
         self._streams: WeakSet[LipSyncStream] = WeakSet()
@@ -102,6 +103,11 @@ class LipSyncEngine:
         engine = cls(manifest, running, slots)
         engine._warm()
         return engine
+
+    def _for_drawings(self, manifest: Manifest) -> PersonalDenoiser | None:
+        """The denoiser that edits what no landmarks are found on; None: the one for all."""
+        drawings = Person.of_drawings(manifest)
+        return self._personal.get(drawings) if self._personal.fits(drawings) else None
 
     def _warm(self) -> None:
         """Pay now for what is paid for once a process or a shape: not in somebody's first second.

@@ -39,6 +39,12 @@ class Person:
     hashes: Mapping[str, str]  # file -> sha256
 
     @classmethod
+    def of_drawings(cls, manifest: Manifest) -> Person:
+        """Nobody's: the shipped denoiser for drawings, which `manifest.drawn` names."""
+        hashes = {file: manifest.hashes[file] for file in manifest.drawn.values()}
+        return cls("drawings", manifest.folder, base_of(manifest), manifest.drawn, hashes)
+
+    @classmethod
     def read(cls, folder: Path) -> Person:
         """Read and check a person's folder; whether it fits an engine, `open_stream` says.
 

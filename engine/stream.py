@@ -96,6 +96,7 @@ class _Held:
     transform: Similarity | None
     mouth: tuple[float, float]
     alpha: float
+    drawn: bool  # no photographed face
 
 
 class LipSyncStream:
@@ -112,6 +113,10 @@ class LipSyncStream:
         denoiser: PersonalDenoiser | None = None,
     ) -> None:
         self._denoiser = denoiser
+        self._drawn = False  # no landmarks were ever found in the box
+        self._photographed: tuple[float, float, float, float] | None = (
+            None  # the box that they were found in
+        )
         self._engine = engine
         self._follower = FaceFollower(engine.landmarks)
         self._sound = SoundRing()
@@ -135,7 +140,11 @@ class LipSyncStream:
 
     @property
     def denoiser(self) -> PersonalDenoiser | None:
-        """None: the engine's own."""
+        """The person's; or the one for drawings where a box was given and no landmarks were ever
+        found in it. None: the engine's own.
+        """
+        if self._denoiser is None and self._drawn:
+            return self._engine.drawn
         return self._denoiser
 
     @property
@@ -233,6 +242,7 @@ class LipSyncStream:
         self._between.clear()
         self._middle = None
         self._next_index, self._last_z, self._alpha = 0, None, 0.0
+        self._drawn, self._photographed = False, None
         self._cover.forget()
 
     def close(self) -> None:
@@ -266,11 +276,15 @@ class LipSyncStream:
                 mouth = (float(centre[0]), float(centre[1]))
             elif self.face_box is not None:
                 transform = similarity_from_box(self.face_box)
+            if face is not None:
+                self._photographed, self._drawn = self.face_box, False
+            elif transform is not None:
+                self._drawn = self._photographed != self.face_box
         self._alpha = min(1.0, self._alpha + FADE) if transform is not None else 0.0
         crop = (
             warp_crop(rgb, transform, self._engine.facts.crop_px) if transform is not None else None
         )
-        return _Held(self._next_index, rgb, crop, transform, mouth, self._alpha)
+        return _Held(self._next_index, rgb, crop, transform, mouth, self._alpha, self._drawn)
 
     def _encode(self, held: _Held) -> NDArray[np.float32]:
         if held.crop is not None:
@@ -295,7 +309,7 @@ class LipSyncStream:
             tokens,
             self.strength,
             slots[-1].payload.mouth,
-            self._denoiser,
+            self.denoiser,
         )
 
     def _finish_middle(self, following: Sequence[Slot[_Held]] | None = None) -> list[SyncedFrame]:
@@ -312,14 +326,14 @@ class LipSyncStream:
             self._cover.forget()
             return SyncedFrame(held.index, held.frame, None, held.transform is not None)
         with self._stage("decode"):
-            edit, moves = self._decode(edited.latent, edited.z, held.crop)
+            edit, moves = self._decode(edited.latent, edited.z, held.crop, held.drawn)
         with self._stage("paste"):
             alpha = _fade_out(held.alpha, following)
             rgb, mask = paste(held.frame, held.crop, edit, moves, held.transform, alpha)
         return SyncedFrame(held.index, rgb, mask, True)
 
     def _decode(
-        self, latent: NDArray[np.float32], z: NDArray[np.float32], crop: Rgb
+        self, latent: NDArray[np.float32], z: NDArray[np.float32], crop: Rgb, drawn: bool
     ) -> tuple[NDArray[np.float32], Moves]:
         """The edited crop (S, S, 3) 0..255 and how the source moves; computed where it may be
         pasted, else the source.
@@ -340,7 +354,8 @@ class LipSyncStream:
         )
         inside = (slice(cells * top, None), slice(cells * left, cells * right))
         whole.motion[inside], whole.kept[inside] = moved.motion, moved.kept
-        whole.covered[inside] = moved.covered
+        # Flat ink looks like a thing before the face, and nobody holds a hand before a drawing.
+        whole.covered[inside] = 0 if drawn else moved.covered
         whole = replace(whole, covered=self._cover.follow(crop, whole.covered))
         return edit, whole
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import onnx
 import torch
 from onnx import numpy_helper
 from torch import Tensor
@@ -16,6 +15,7 @@ from engine.errors import WeightsError
 from engine.model.dit import Denoiser, DenoiserConfig
 from engine.runtime.protocol import REFERENCE, Manifest
 from export.graphs import denoiser_graph
+from export.half_stored import read_graph
 from export.onnx_files import LARGEST_ERROR, largest_error
 
 HEARD = "conditioner."
@@ -27,7 +27,7 @@ def stored_parameters(path: Path) -> dict[str, Tensor]:
     The tracer keeps the names of all but the matrices of linear layers, which it transposes; those
     are named after the node that multiplies by them.
     """
-    graph = onnx.load(str(path)).graph
+    graph = read_graph(path).graph
     arrays = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in graph.initializer}
     found = {name: value for name, value in arrays.items() if "::" not in name}
     for node in graph.node:

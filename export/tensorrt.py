@@ -44,6 +44,7 @@ from engine.runtime.tensorrt import load_networks
 from engine.stream import DECODED
 from export.calibration import FACE, FACE_TICKS, Calls, record
 from export.folding import fold_shapes
+from export.half_stored import read_graph
 from export.parity import LARGEST_RMS, GraphParity, compare, lost, run_onnx, told
 from export.precision import rounded, to_half, to_int8, with_cached_noise
 
@@ -157,7 +158,7 @@ def write(manifest: Manifest, folder: Path, precisions: Sequence[str] = PRECISIO
 
 def _plain(manifest: Manifest, graph: str, calls: Calls) -> tuple[onnx.ModelProto, Calls]:
     """The full-precision graph without shape arithmetic, and some of its calls."""
-    model = onnx.load(str(manifest.path(graph, REFERENCE)))
+    model = read_graph(manifest.path(graph, REFERENCE))
     calls = calls[:: max(1, len(calls) // (2 * CALLS))][: 2 * CALLS]
     if any(n.op_type == "Shape" for n in model.graph.node):
         windows = zip((2, 5, 3, 4), sorted(manifest.levels), strict=False)

@@ -9,7 +9,11 @@ import hashlib
 import json
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+
+import torch
+from torch import nn
 
 from engine.engine import WEIGHTS
 from engine.flow import TAU, level_grid
@@ -19,7 +23,8 @@ from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.model.dit import Denoiser
 from engine.runtime.protocol import FORMAT, REFERENCE
 from export.calibration import FACE, FACE_TICKS, Calls, calibration_files, record
-from export.graphs import graphs
+from export.graphs import Graph, denoiser_graph, graphs
+from export.half_stored import round_weights, store_half
 from export.int8 import write_int8
 from export.onnx_files import export_graph
 from export.parity import (
@@ -32,20 +37,51 @@ from export.parity import (
     run_torch,
     told,
 )
+from export.quantised_denoiser import write_denoiser
 from training.networks import MisfitError, load_audio, load_autoencoder, load_denoiser
 from training.splits import HeldOutError
 
-Networks = tuple[Autoencoder, AudioEncoder, Denoiser]
+DRAWN = "drawn"  # the denoiser for drawings, which is called as the other one is
 JUDGED = 4  # of so many calls one is compared with torch: those of one picture are alike
 
 
-def load_networks(autoencoder: Path, audio: Path, denoiser: Path) -> Networks:
-    """Each of the sizes that its checkpoint names."""
-    return (
-        load_autoencoder(autoencoder).eval(),
-        load_audio(audio).eval(),
-        load_denoiser(denoiser).eval(),
-    )
+@dataclass(frozen=True)
+class Networks:
+    autoencoder: Autoencoder
+    audio: AudioEncoder
+    denoiser: Denoiser
+    drawn: Denoiser | None = None
+
+    @classmethod
+    def load(cls, autoencoder: Path, audio: Path, denoiser: Path, drawn: Path) -> Networks:
+        """Each of the sizes that its checkpoint names, its weights rounded to float16. `drawn` may
+        be missing.
+
+        Raises:
+            MisfitError: one is no such network, or `drawn` takes other tokens than the denoiser.
+        """
+        pixels, hearing = load_autoencoder(autoencoder).eval(), load_audio(audio).eval()
+        editor = load_denoiser(denoiser).eval()
+        drawings = load_denoiser(drawn).eval() if drawn.exists() else None
+        for network in (pixels, hearing, editor, drawings):
+            if network is not None:
+                round_weights(network)
+        if drawings is not None and not _same(drawings.conditioner, editor.conditioner):
+            raise MisfitError(
+                f"{drawn} takes other tokens than {denoiser}, though one audio graph gives them: "
+                "distil it with --beside"
+            )
+        return cls(pixels, hearing, editor, drawings)
+
+    def graphs(self) -> dict[str, Graph]:
+        """By name."""
+        found = graphs(self.autoencoder, self.audio, self.denoiser)
+        return found if self.drawn is None else found | {DRAWN: denoiser_graph(self.drawn)}
+
+
+def _same(one: nn.Module, other: nn.Module) -> bool:
+    a, b = one.state_dict(), other.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def write_manifest(
@@ -56,6 +92,7 @@ def write_manifest(
     args: argparse.Namespace,
 ) -> None:
     """files: variant -> graph -> file. parity: variant -> graph -> output, with torch."""
+    drawn = {v: graphs_of[DRAWN] for v, graphs_of in files.items() if DRAWN in graphs_of}
     names = sorted({n for graphs_of in files.values() for n in graphs_of.values()})
     manifest = {
         "format": FORMAT,
@@ -67,7 +104,11 @@ def write_manifest(
         "levels": {str(n): [round(float(v), 4) for v in level_grid(n)] for n in (1, 2, 3, 4)},
         "default_strength": args.strength,
         "default": args.default if args.default in files else REFERENCE,
-        "files": files,
+        "files": {
+            variant: {graph: file for graph, file in graphs_of.items() if graph != DRAWN}
+            for variant, graphs_of in files.items()
+        },
+        "drawn": drawn,
         "parity": {
             variant: {graph: told(outputs) for graph, outputs in graphs_of.items()}
             for variant, graphs_of in parity.items()
@@ -76,6 +117,10 @@ def write_manifest(
         "credit": "see model_card.md",
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _file(graph: str, ending: str) -> str:
+    return ("denoiser.drawn" if graph == DRAWN else graph) + ending
 
 
 def write_fp32(networks: Networks, folder: Path) -> dict[str, str]:
@@ -87,9 +132,10 @@ def write_fp32(networks: Networks, folder: Path) -> dict[str, str]:
     files = {"landmarks": "landmarks.onnx"}
     if folder.resolve() != WEIGHTS.resolve():
         shutil.copy(WEIGHTS / "landmarks.onnx", folder)
-    for name, graph in graphs(*networks).items():
-        files[name] = f"{name}.onnx"
+    for name, graph in networks.graphs().items():
+        files[name] = _file(name, ".onnx")
         export_graph(name, graph, folder / files[name])
+        store_half(folder / files[name])
     return files
 
 
@@ -102,12 +148,13 @@ def measured(
         ParityError: a file differs by more than its rounding explains.
     """
     found: dict[str, dict[str, GraphParity]] = {variant: {} for variant in files}
-    for name, graph in graphs(*networks).items():
-        judged = calls[name][::JUDGED]
+    for name, graph in networks.graphs().items():
+        called = "denoiser" if name == DRAWN else name
+        judged = calls[called][::JUDGED]
         expected = run_torch(graph, judged)
         for variant, graph_files in files.items():
             path = folder / graph_files[name]
-            parity = compare(name, expected, run_onnx(path, judged), judged)
+            parity = compare(called, expected, run_onnx(path, judged), judged)
             found[variant][name] = parity
             print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB", flush=True)
             for output, error in parity.items():
@@ -123,6 +170,7 @@ def main(argv: list[str] | None = None) -> int:
         "--runs", type=Path, required=True, help="folder with ae.pt, sound.pt and the denoiser"
     )
     parser.add_argument("--denoiser", default="denoiser.pt")
+    parser.add_argument("--drawn", default="drawn.pt", help="for drawings; may be missing")
     parser.add_argument("--output", type=Path, default=WEIGHTS)
     parser.add_argument("--model", default="omnisync-tiny")
     parser.add_argument("--strength", type=float, default=1.0)
@@ -137,9 +185,8 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--default {args.default} needs --calibrate")
     try:
         pictures = calibration_files(args.calibrate) if args.calibrate else []
-        networks = load_networks(
-            args.runs / "ae.pt", args.runs / "sound.pt", args.runs / args.denoiser
-        )
+        names = ("ae.pt", "sound.pt", args.denoiser, args.drawn)
+        networks = Networks.load(*(args.runs / name for name in names))
     except (HeldOutError, MediaError, MisfitError, OSError) as error:
         parser.error(str(error))
     try:
@@ -152,15 +199,19 @@ def main(argv: list[str] | None = None) -> int:
 
 def _export(networks: Networks, pictures: list[Path], args: argparse.Namespace) -> None:
     """Graphs calibrate on every second picture and are judged on the others."""
-    folder, config = args.output, networks[0].config
+    folder, config = args.output, networks.autoencoder.config
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob("*.int8.onnx"):
-        stale.unlink()
+    for stale in (*folder.glob("*.int8.onnx"), folder / _file(DRAWN, ".onnx")):
+        stale.unlink(missing_ok=True)
     files = {REFERENCE: write_fp32(networks, folder)}
     write_manifest(folder, files, {}, config, args)
     every = dict(files)
     if pictures:
-        every["int8"] = write_int8(networks, record(folder, pictures[::2]), folder)
+        n, recorded = networks, record(folder, pictures[::2])
+        every["int8"] = write_int8((n.autoencoder, n.audio, n.denoiser), recorded, folder)
+        if n.drawn is not None:
+            every["int8"][DRAWN] = _file(DRAWN, ".int8.onnx")
+            write_denoiser(n.drawn, folder / every["int8"][DRAWN])
         calls = record(folder, pictures[1::2] or pictures)
     else:
         calls = record(folder, [FACE], FACE_TICKS)

@@ -74,7 +74,7 @@ def _moved(
 def train(rank: int, args: argparse.Namespace) -> None:
     """One worker of `args.workers`; worker 0 writes the checkpoints."""
     student = Denoiser(args.preset.denoiser)
-    fold(rank, args, load_tracks(args.data), load_denoiser(args.teacher), student)
+    fold(rank, args, load_tracks(args.data), load_denoiser(args.teacher), student, args.beside)
 
 
 def fold(
@@ -83,8 +83,13 @@ def fold(
     tracks: dict[str, Tracks],
     teacher: Denoiser,
     student: Denoiser,
+    beside: Path | None = None,
 ) -> None:
-    """Train `student` on `tracks`, from `args.run` where that exists, else from `args.teacher`."""
+    """Train `student` on `tracks`, from `args.run` where that exists, else from `args.teacher`.
+
+    beside: a denoiser that the student is to run beside: the audio graph's tokens are made for it,
+    so the student takes its conditioner, which stays.
+    """
     begin(rank, args)
     # Every window is conditioned in full: the null branch belongs to the teacher.
     full = {"drop_sound": 0.0, "drop_pose": 0.0, "drop_both": 0.0}
@@ -98,9 +103,8 @@ def fold(
     resumed = args.run.exists()
     stored = restore(student, args.run if resumed else args.teacher)
     start = stored.step if resumed else 0
-    if args.beside is not None:
-        # The audio graph gives tokens; two denoisers that run beside it must take the same.
-        student.conditioner.load_state_dict(load_denoiser(args.beside).conditioner.state_dict())
+    if beside is not None:
+        student.conditioner.load_state_dict(load_denoiser(beside).conditioner.state_dict())
         student.conditioner.requires_grad_(False)
     student = student.to(args.device)
     side, sigma = student.config.grid, student.config.guidance_sigma
@@ -136,7 +140,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--beside",
         type=Path,
-        help="a denoiser whose conditioner stays: both are to run with one audio graph",
+        help="the denoiser that this one is to run beside, with one audio graph",
     )
     args = read_options(parser, "distill", argv)
     try:

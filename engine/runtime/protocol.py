@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -66,6 +66,7 @@ class Manifest:
     default: str  # variant that runs unless another is asked for
     files: dict[str, dict[str, str]]  # variant -> graph -> file name
     hashes: dict[str, str]  # file name -> sha256
+    drawn: dict[str, str] = field(default_factory=dict)  # variant -> a denoiser for drawings
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -113,13 +114,15 @@ class Manifest:
             default=stored.get("default", REFERENCE),
             files=stored["files"],
             hashes=stored["hashes"],
+            drawn=stored.get("drawn", {}),
         )
         if manifest.default not in manifest.files:
             raise WeightsError(
                 f"{path}: the default variant '{manifest.default}' is none of these: "
                 f"{', '.join(sorted(manifest.files))}"
             )
-        for name in {n for files in manifest.files.values() for n in files.values()}:
+        named = [*manifest.files.values(), manifest.drawn]
+        for name in {n for files in named for n in files.values()}:
             manifest._check(name)
         return manifest
 

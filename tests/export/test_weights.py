@@ -31,6 +31,8 @@ def test_calibrated_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for parameter in networks["ae"].parameters():
         if parameter.dim() == 4:  # PyTorch's own start lets the picture fade in a few layers
             torch.nn.init.kaiming_normal_(parameter)
+    networks["drawn"] = Denoiser()
+    networks["drawn"].conditioner.load_state_dict(networks["denoiser"].conditioner.state_dict())
     for name, network in networks.items():
         checkpoint.save(tmp_path / f"{name}.pt", network, 0)
     pictures = tmp_path / "pictures"
@@ -50,14 +52,39 @@ def test_calibrated_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     manifest = json.loads((weights / "manifest.json").read_text())
     for variant, largest in (("fp32", 1e-4), ("int8", 0.08)):
         graphs = manifest["parity"][variant]
-        assert set(graphs) == {"encoder", "audio", "denoiser", "decoder", "motion"}
+        assert set(graphs) == {"encoder", "audio", "denoiser", "drawn", "decoder", "motion"}
         assert all(0 < o["rms"] < largest for outputs in graphs.values() for o in outputs.values())
-    assert LipSyncEngine.load(weights).facts.runtime == "onnxruntime:int8"
+    assert manifest["drawn"] == {
+        "fp32": "denoiser.drawn.onnx",
+        "int8": "denoiser.drawn.int8.onnx",
+    }
+    engine = LipSyncEngine.load(weights)
+    assert engine.facts.runtime == "onnxruntime:int8"
+    assert engine.drawn is not None
+    (tmp_path / "drawn.pt").unlink()
+    assert main(options) == 0
+    assert LipSyncEngine.load(weights).drawn is None
+    assert not (weights / "denoiser.drawn.onnx").exists()
+    assert main([*options, "--calibrate", str(pictures), "--default", "int8"]) == 0
     reference = LipSyncEngine.load(weights, "onnxruntime:fp32")
     assert reference.facts.runtime == "onnxruntime:fp32"
     crop = np.random.default_rng(0).integers(0, 255, (192, 192, 3), dtype=np.uint8)
     z = reference.encode(crop)
     assert 0 < np.abs(LipSyncEngine.load(weights).encode(crop) - z).mean() < 0.1 * z.std()
+
+
+def test_a_denoiser_for_drawings_must_take_the_same_tokens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(0)
+    networks = {"ae": Autoencoder(), "sound": AudioEncoder()}
+    networks |= {"denoiser": Denoiser(), "drawn": Denoiser()}
+    for name, network in networks.items():
+        checkpoint.save(tmp_path / f"{name}.pt", network, 0)
+    with pytest.raises(SystemExit):
+        main(["--runs", str(tmp_path), "--output", str(tmp_path / "weights")])
+    assert "distil it with --beside" in capsys.readouterr().err
+    assert not (tmp_path / "weights").exists()
 
 
 def test_graphs_of_another_format_are_refused_in_one_line(tmp_path: Path) -> None:
