@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from engine.personal import PersonalDenoiser
 
 Rgb = NDArray[np.uint8]
+Box = tuple[float, float, float, float]  # x, y, width, height in pixels
 _STABLE = [LANDMARKS.index(point) for point in STABLE_INDICES]
 DECODED = (3 / 16, 1 / 16, 15 / 16)  # top, left and right of what paste's region touches
 FADE = 0.25  # share of the edit that comes or goes a frame when a face is found or lost
@@ -108,15 +109,13 @@ class LipSyncStream:
         self,
         engine: LipSyncEngine,
         strength: float = 1.0,
-        face_box: tuple[float, float, float, float] | None = None,
+        face_box: Box | None = None,
         seed: int = 0,
         denoiser: PersonalDenoiser | None = None,
     ) -> None:
         self._denoiser = denoiser
         self._drawn = False  # no landmarks were ever found in the box
-        self._photographed: tuple[float, float, float, float] | None = (
-            None  # the box that they were found in
-        )
+        self._photographed: Box | None = None  # the one that they were found in
         self._engine = engine
         self._follower = FaceFollower(engine.landmarks)
         self._sound = SoundRing()
@@ -274,11 +273,9 @@ class LipSyncStream:
                 transform = fit_similarity(face.points[_STABLE])
                 centre = transform.apply(face.points[MOUTH]).mean(0)
                 mouth = (float(centre[0]), float(centre[1]))
+                self._photographed, self._drawn = self.face_box, False
             elif self.face_box is not None:
                 transform = similarity_from_box(self.face_box)
-            if face is not None:
-                self._photographed, self._drawn = self.face_box, False
-            elif transform is not None:
                 self._drawn = self._photographed != self.face_box
         self._alpha = min(1.0, self._alpha + FADE) if transform is not None else 0.0
         crop = (
