@@ -25,7 +25,7 @@ from training.curve import Curve
 from training.loop import add_options, begin, read_options, refuse
 from training.networks import MisfitError, restore
 
-CROPS = {"grid": 10, "portraits": 12, "rendered": 20, "drawn": 16, "sketches": 4}  # of each shard
+CROPS = {"grid": 10, "portraits": 12, "rendered": 20, "drawn": 16, "sketches": 1}  # of each shard
 
 
 def sample_crops(data: Path, per_shard: dict[str, int], rng: np.random.Generator) -> Tensor:
