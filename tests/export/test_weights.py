@@ -25,14 +25,15 @@ FACE = Path(__file__).parent.parent / "engine" / "rendered_head.jpg"
 
 def test_calibrated_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    networks = {"ae": Autoencoder(), "sound": AudioEncoder(), "denoiser": Denoiser()}
-    for parameter in networks["denoiser"].parameters():
-        torch.nn.init.normal_(parameter, std=0.03)
+    networks = {"ae": Autoencoder(), "sound": AudioEncoder()}
+    for name in ("denoiser", "drawn"):
+        networks[name] = Denoiser()
+        for parameter in networks[name].parameters():
+            torch.nn.init.normal_(parameter, std=0.03)
+    networks["drawn"].conditioner.load_state_dict(networks["denoiser"].conditioner.state_dict())
     for parameter in networks["ae"].parameters():
         if parameter.dim() == 4:  # PyTorch's own start lets the picture fade in a few layers
             torch.nn.init.kaiming_normal_(parameter)
-    networks["drawn"] = Denoiser()
-    networks["drawn"].conditioner.load_state_dict(networks["denoiser"].conditioner.state_dict())
     for name, network in networks.items():
         checkpoint.save(tmp_path / f"{name}.pt", network, 0)
     pictures = tmp_path / "pictures"
