@@ -134,6 +134,7 @@ class LipSyncEngine:
         person: Person | None = None,
     ) -> LipSyncStream:
         """A new speaker. face_box: (x, y, w, h) in pixels where no detector would find the face.
+        What has no landmarks in it is edited as a drawing, by `drawn`.
         seed: draws eps. person: whose own denoiser it runs on, loaded once for all their streams.
 
         Raises:

@@ -48,6 +48,7 @@ class FaceFollower:
         self._scan = Scan()
         self._filter = PointFilter()
         self._last: Patch | None = None  # where the face was, also after it was lost
+        self._box: Box | None = None
         self._tracking = False
         self._missing = 0  # frames since it was lost
         self._searches = 0
@@ -67,6 +68,9 @@ class FaceFollower:
         A hand-drawn `box` (x, y, w, h) in pixels replaces detection: only a face whose centre lies
         inside it is followed.
         """
+        if box is not None and box != self._box:
+            self._lose()  # what a detector found may be too little in a box
+        self._box = box
         face = self._keep(rgb, box) if self._tracking else None
         if face is None:
             face = self._find(rgb, box)

@@ -173,6 +173,24 @@ def test_a_box_by_hand(graph: Graph, head: tuple[np.ndarray, np.ndarray]) -> Non
     assert FaceFollower(graph).follow(frame, (520.0, 380.0, 100.0, 100.0)) is None
 
 
+def test_in_a_box_points_must_be_surer(graph: Graph, head: tuple[np.ndarray, np.ndarray]) -> None:
+    """A detector's face is followed on little; in a box that was dragged, the box is better."""
+    logit = 2.0  # .88
+
+    def unsure(patch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        points, confidence = graph(patch)
+        return points, np.full_like(confidence, logit)
+
+    follower, frame = FaceFollower(unsure), scene((head[0], 220, 140, 230))
+    box = (240.0, 150.0, 180.0, 220.0)
+    assert found_within(follower, frame, 5)
+    assert follower.follow(frame, box) is None
+    logit = 5.0
+    assert follower.follow(frame, box) is not None
+    logit = 2.0  # something passes before it
+    assert follower.follow(frame, box) is not None
+
+
 def test_a_box_moved_elsewhere_lets_go(graph: Graph, head: tuple[np.ndarray, np.ndarray]) -> None:
     rgb, _ = head
     frame = scene((rgb, 300, 40, 330))
