@@ -22,6 +22,7 @@ from engine.personal import TENSORRT, PersonalDenoisers  # noqa: E402
 from engine.runtime.onnxruntime import OnnxRuntime  # noqa: E402
 from engine.runtime.plans import build_plan  # noqa: E402
 from engine.runtime.protocol import Manifest  # noqa: E402
+from export.half_stored import read_graph  # noqa: E402
 from export.personal import new_folder, publish, write_person  # noqa: E402
 from export.read_back import read_denoiser  # noqa: E402
 from export.tensorrt import profiles  # noqa: E402
@@ -36,7 +37,7 @@ def base() -> Denoiser:
 
 
 def test_every_parameter_comes_back(base: Denoiser) -> None:
-    audio = onnx.load(str(WEIGHTS / "audio.onnx")).graph
+    audio = read_graph(WEIGHTS / "audio.onnx").graph
     nulls = next(i for i in audio.initializer if i.name.endswith("null_sound"))
     found = base.conditioner.null_sound.detach().numpy()
     np.testing.assert_array_equal(found, onnx.numpy_helper.to_array(nulls))
