@@ -18,7 +18,7 @@ from engine.audio import FPS
 from engine.batch import MOST, InputRows, SharedCalls
 from engine.costs import CallCosts, measure_costs
 from engine.errors import EngineError
-from engine.face.follow import FaceFollower
+from engine.face.follow import Box, FaceFollower
 from engine.face.paste import Moves
 from engine.personal import Person, PersonalDenoiser, PersonalDenoisers
 from engine.runtime.calibrate import fastest
@@ -129,7 +129,7 @@ class LipSyncEngine:
     def open_stream(
         self,
         strength: float = 1.0,
-        face_box: tuple[float, float, float, float] | None = None,
+        face_box: Box | None = None,
         seed: int = 0,
         person: Person | None = None,
     ) -> LipSyncStream:

@@ -33,7 +33,7 @@ from engine.face.align import (
     warp_crop,
 )
 from engine.face.cover import CoverTrace
-from engine.face.follow import FaceFollower
+from engine.face.follow import Box, FaceFollower
 from engine.face.paste import Moves, paste
 from engine.face.points import LANDMARKS, MOUTH
 from engine.window import RollingWindow, Slot
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from engine.personal import PersonalDenoiser
 
 Rgb = NDArray[np.uint8]
-Box = tuple[float, float, float, float]  # x, y, width, height in pixels
 _STABLE = [LANDMARKS.index(point) for point in STABLE_INDICES]
 DECODED = (3 / 16, 1 / 16, 15 / 16)  # top, left and right of what paste's region touches
 FADE = 0.25  # share of the edit that comes or goes a frame when a face is found or lost
@@ -351,10 +350,12 @@ class LipSyncStream:
         )
         inside = (slice(cells * top, None), slice(cells * left, cells * right))
         whole.motion[inside], whole.kept[inside] = moved.motion, moved.kept
-        # Flat ink looks like a thing before the face, and nobody holds a hand before a drawing.
-        whole.covered[inside] = 0 if drawn else moved.covered
-        whole = replace(whole, covered=self._cover.follow(crop, whole.covered))
-        return edit, whole
+        if drawn:
+            # Flat ink looks like a thing before the face, and nobody holds a hand before a drawing.
+            self._cover.forget()
+            return edit, whole
+        whole.covered[inside] = moved.covered
+        return edit, replace(whole, covered=self._cover.follow(crop, whole.covered))
 
 
 def _frames_heard(slots: Sequence[Slot[_Held]]) -> list[int]:

@@ -1,9 +1,13 @@
 """Graphs -> torch: the weights folder's own networks, so that what is fine-tuned is exactly what
 ships, and needs no checkpoint beside it.
+
+`python -m export.read_back --output runs` writes both denoisers as checkpoints, for training to go
+on from.
 """
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +15,14 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
+from engine.engine import WEIGHTS
 from engine.errors import WeightsError
 from engine.model.dit import Denoiser, DenoiserConfig
-from engine.runtime.protocol import REFERENCE, Manifest
+from engine.runtime.protocol import DRAWN, REFERENCE, Manifest
 from export.graphs import denoiser_graph
 from export.half_stored import read_graph
 from export.onnx_files import LARGEST_ERROR, largest_error
+from training import checkpoint
 
 HEARD = "conditioner."
 
@@ -44,23 +50,26 @@ def _module(node: str) -> str:
     return path
 
 
-def read_denoiser(manifest: Manifest) -> Denoiser:
-    """The full-precision denoiser with the part of its conditioner that lip poses go through.
+def read_denoiser(manifest: Manifest, graph: str = "denoiser") -> Denoiser:
+    """A full-precision denoiser, "denoiser" or "drawn", with the part of its conditioner that lip
+    poses go through; the rest, which no graph holds, is 0.
 
     Raises:
         WeightsError: the graphs are not those of this denoiser.
     """
     files = manifest.files[REFERENCE]
-    parameters = stored_parameters(manifest.folder / files["denoiser"])
+    path = manifest.folder / files[graph]
+    parameters = stored_parameters(path)
     heard = stored_parameters(manifest.folder / files["audio"])
     parameters |= {k: v for k, v in heard.items() if k.startswith(HEARD)}
     model = Denoiser(_config(manifest, parameters))
+    for value in model.conditioner.parameters():
+        torch.nn.init.zeros_(value)
     given = model.load_state_dict(parameters, strict=False)
     lacks = [k for k in given.missing_keys if not k.startswith(HEARD)]
     if lacks or given.unexpected_keys or f"{HEARD}null_sound" not in parameters:
         raise WeightsError(f"{manifest.folder}: holds another denoiser than this code's")
-    graph = denoiser_graph(model.eval())
-    if largest_error(graph, manifest.folder / files["denoiser"]) > LARGEST_ERROR:
+    if largest_error(denoiser_graph(model.eval()), path) > LARGEST_ERROR:
         raise WeightsError(f"{manifest.folder}: the denoiser does not compute what this code does")
     return model
 
@@ -81,3 +90,22 @@ def _config(manifest: Manifest, parameters: dict[str, Tensor]) -> DenoiserConfig
         )
     except KeyError as error:
         raise WeightsError(f"{manifest.folder}: the denoiser has no {error}") from error
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 written, 2 weights that cannot be read or a folder that cannot be written."""
+    parser = argparse.ArgumentParser(prog="export.read_back", description=__doc__)
+    parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--output", type=Path, required=True, help="folder for NAME.pt")
+    args = parser.parse_args(argv)
+    try:
+        manifest = Manifest.read(args.weights)
+        for graph in ("denoiser", *([DRAWN] if manifest.drawn else [])):
+            checkpoint.save(args.output / f"{graph}.pt", read_denoiser(manifest, graph), 0)
+    except (WeightsError, OSError) as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

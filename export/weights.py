@@ -21,7 +21,7 @@ from engine.media import MediaError
 from engine.model.audio_encoder import AudioEncoder
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.model.dit import Denoiser
-from engine.runtime.protocol import FORMAT, REFERENCE
+from engine.runtime.protocol import DRAWN, FORMAT, REFERENCE
 from export.calibration import FACE, FACE_TICKS, Calls, calibration_files, record
 from export.graphs import Graph, denoiser_graph, graphs
 from export.half_stored import round_weights, store_half
@@ -41,7 +41,6 @@ from export.quantised_denoiser import write_denoiser
 from training.networks import MisfitError, load_audio, load_autoencoder, load_denoiser
 from training.splits import HeldOutError
 
-DRAWN = "drawn"  # the denoiser for drawings, which is called as the other one is
 JUDGED = 4  # of so many calls one is compared with torch: those of one picture are alike
 
 
@@ -92,7 +91,6 @@ def write_manifest(
     args: argparse.Namespace,
 ) -> None:
     """files: variant -> graph -> file. parity: variant -> graph -> output, with torch."""
-    drawn = {v: graphs_of[DRAWN] for v, graphs_of in files.items() if DRAWN in graphs_of}
     names = sorted({n for graphs_of in files.values() for n in graphs_of.values()})
     manifest = {
         "format": FORMAT,
@@ -104,11 +102,7 @@ def write_manifest(
         "levels": {str(n): [round(float(v), 4) for v in level_grid(n)] for n in (1, 2, 3, 4)},
         "default_strength": args.strength,
         "default": args.default if args.default in files else REFERENCE,
-        "files": {
-            variant: {graph: file for graph, file in graphs_of.items() if graph != DRAWN}
-            for variant, graphs_of in files.items()
-        },
-        "drawn": drawn,
+        "files": files,
         "parity": {
             variant: {graph: told(outputs) for graph, outputs in graphs_of.items()}
             for variant, graphs_of in parity.items()

@@ -25,13 +25,15 @@ from training.curve import Curve
 from training.loop import add_options, begin, read_options, refuse
 from training.networks import MisfitError, restore
 
-CROPS = {"grid": 10, "portraits": 12, "rendered": 20, "drawn": 16, "sketches": 1}  # of each shard
+CROPS = {"grid": 10, "portraits": 12, "rendered": 20, "drawn": 16}  # of each shard
 
 
 def sample_crops(data: Path, per_shard: dict[str, int], rng: np.random.Generator) -> Tensor:
     """A training set in memory, uint8 (N, 3, S, S): a few frames of every shard."""
     crops = []
     for path in crop_shards(data):
+        if path.parent.name not in per_shard:
+            continue
         frames = read_shard(path)
         flat = frames.reshape(-1, *frames.shape[2:])
         crops.append(flat[rng.integers(0, len(flat), per_shard[path.parent.name])])

@@ -85,7 +85,8 @@ def fold(
     student: Denoiser,
     beside: Path | None = None,
 ) -> None:
-    """Train `student` on `tracks`, from `args.run` where that exists, else from `args.teacher`.
+    """Train `student` on `tracks`, from `args.run` where that exists, else from `beside` or
+    `args.teacher`.
 
     beside: a denoiser that the student is to run beside: the audio graph's tokens are made for it,
     so the student takes its conditioner, which stays.
@@ -101,7 +102,7 @@ def fold(
     conditioning = Conditioning(load_audio(args.audio).to(args.device), config)
     teacher = teacher.eval().requires_grad_(False).to(args.device)
     resumed = args.run.exists()
-    stored = restore(student, args.run if resumed else args.teacher)
+    stored = restore(student, args.run if resumed else beside or args.teacher)
     start = stored.step if resumed else 0
     if beside is not None:
         student.conditioner.load_state_dict(load_denoiser(beside).conditioner.state_dict())
@@ -140,7 +141,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--beside",
         type=Path,
-        help="the denoiser that this one is to run beside, with one audio graph",
+        help="a denoiser to start from and to run beside, with one audio graph",
     )
     args = read_options(parser, "distill", argv)
     try:

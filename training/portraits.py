@@ -23,10 +23,11 @@ from training.grid import CROP_PX, Clip, load_clip, smooth_stable
 from training.lip_pose import LIPS_INNER, opening
 from training.occluders import Occluder
 from training.splits import data_dir, held_out, refuse_held_out
+from training.window_config import FRAMES_USED
 
 MARGIN = CROP_PX * 3 // 16  # canvas pixels around the crop, so that drift has something to show
 CANVAS_PX = CROP_PX + 2 * MARGIN
-TRACKS, LENGTH = 3, 30
+TRACKS, LENGTH = 3, FRAMES_USED["portraits"]
 OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
     148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
@@ -40,7 +41,9 @@ UPPER_INNER = (191, 80, 81, 82, 13, 312, 311, 310, 415)  # inner lips, left to r
 LOWER_INNER = (95, 88, 178, 87, 14, 317, 402, 318, 324)
 SHARPEN = 0.8  # of the mouth's inside
 UPPER_SHARE = 0.3  # of an opening that the upper lip makes
-COVERED = 0.15  # share of shards in which something hides part of the mouth
+# Share of shards in which something hides part of the mouth.
+COVERED = {"portraits": 0.15, "moments": 0.35}
+OTHERS = 0.025, 5  # how far another face's features lie from the portrait's, crop units, and knots
 RING_GROWTH = 1.35  # a still ring outside the face keeps the background in place
 
 
@@ -206,6 +209,29 @@ def load_portrait(path: Path, labels: Path, largest_opening: float = 0.2) -> Por
     return Portrait(image, placed, with_closed_mouth(placed), light_on(image, placed))
 
 
+def as_another(portrait: Portrait, rng: np.random.Generator) -> Portrait:
+    """The portrait with a face of other proportions: a smooth warp of picture and points."""
+    amount, knots = OTHERS
+    size = len(portrait.image)
+    grid = rng.normal(0, amount * CROP_PX, (knots, knots, 2)).astype(np.float32)
+    shift = cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
+    y, x = np.mgrid[0:size, 0:size].astype(np.float32)
+    image = cv2.remap(
+        portrait.image, x + shift[..., 0], y + shift[..., 1], cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT,
+    )  # fmt: skip
+
+    def moved(points: NDArray[np.float32]) -> NDArray[np.float32]:
+        # The picture looks up at x + shift(x): points go the other way, found by iteration.
+        out = points.copy()
+        for _ in range(8):
+            at = np.clip(np.round(out).astype(int), 0, size - 1)
+            out = points - shift[at[:, 1], at[:, 0]]
+        return out
+
+    return Portrait(image, moved(portrait.points), moved(portrait.closed), portrait.light)
+
+
 def _follow(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """How far each landmark follows the driver: 0 at the eyes, 1 from the base of the nose down."""
     eyes = (points[33, 1] + points[263, 1]) / 2
@@ -269,8 +295,12 @@ def _driver(name: str, labels: Path) -> Driver | None:
     return _drivers[name]
 
 
-def talk(job: tuple[Path, int], labels: Path, output: Path, names: list[str]) -> bool:
-    """Write one portrait's shard: frames (TRACKS, LENGTH, S, S, 3), clip names and start frames."""
+def talk(
+    job: tuple[Path, int], labels: Path, output: Path, names: list[str], kind: str = "portraits"
+) -> bool:
+    """Write one portrait's shard into `output`: frames (TRACKS, T, S, S, 3), clip names and start
+    frames. Of "moments", every variant but the first is a face of other proportions.
+    """
     path, variant = job
     target = output / f"{path.stem}_{variant}.npz"
     if target.exists():
@@ -279,15 +309,20 @@ def talk(job: tuple[Path, int], labels: Path, output: Path, names: list[str]) ->
     if portrait is None:
         return False
     seed = int(path.stem.split("_")[1]) * 100 + variant
-    rng = np.random.default_rng(seed)
+    moment, length = kind == "moments", FRAMES_USED[kind]
+    rng = np.random.default_rng([seed, 6] if moment else seed)
+    if moment and variant:
+        portrait = as_another(portrait, rng)
     # A few clips serve a run of portraits: decoding a clip costs more than driving with it.
-    pool = [names[i] for i in np.random.default_rng(seed // 600).integers(0, len(names), 40)]
-    look, drift = Look.sample(rng), smooth_drift(LENGTH, rng)
+    run = seed // (6000 if moment else 600)
+    pool = [names[i] for i in np.random.default_rng(run).integers(0, len(names), 40)]
+    look, drift = Look.sample(rng), smooth_drift(length, rng)
     tint = np.exp(rng.normal(0, 0.15) + rng.normal(0, 0.05, 3)).astype(np.float32)
     cover = None
-    if rng.random() < COVERED:
+    if rng.random() < COVERED[kind]:
         skin = portrait.image[CANVAS_PX // 3 : CANVAS_PX // 2, CANVAS_PX // 3 : -CANVAS_PX // 3]
-        cover = Occluder.sample(rng, CANVAS_PX, skin=tuple(skin.mean((0, 1)).tolist()))
+        tone = tuple(skin.mean((0, 1)).tolist())
+        cover = Occluder.sample(rng, CANVAS_PX, skin=tone, lively=moment)
     tracks: list[NDArray[np.uint8]] = []
     clips: list[str] = []
     starts: list[int] = []
@@ -296,8 +331,8 @@ def talk(job: tuple[Path, int], labels: Path, output: Path, names: list[str]) ->
         driver = _driver(name, labels)
         if driver is None:
             continue
-        start = int(rng.integers(0, len(driver.frames) - LENGTH))
-        canvas = np.stack([drive(portrait, driver, start + t, tint) for t in range(LENGTH)])
+        start = int(rng.integers(0, len(driver.frames) - length))
+        canvas = np.stack([drive(portrait, driver, start + t, tint) for t in range(length)])
         if cover is not None:
             canvas, _ = cover.paint(canvas)
         tracks.append(look.apply(canvas, drift, CROP_PX, rng))
@@ -320,9 +355,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--variants", type=int, nargs=2, default=(0, 3), help="first and last+1")
+    parser.add_argument(
+        "--moments",
+        action="store_true",
+        help=f"{FRAMES_USED['moments']} frames of each mouth track instead of {LENGTH}, other "
+        "proportions, more things before the mouth",
+    )
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args(argv)
-    shards = args.output / "portraits"
+    kind = "moments" if args.moments else "portraits"
+    shards = args.output / kind
     shards.mkdir(parents=True, exist_ok=True)
     hidden, hidden_clips = held_out("portraits"), held_out("grid_s1")
     folder = data_dir()
@@ -331,9 +373,12 @@ def main(argv: list[str] | None = None) -> int:
     names = [
         p.stem for p in sorted((folder / "grid_s1").glob("*.mp4")) if p.stem not in hidden_clips
     ]
+    # Moments of one portrait together: its clips are decoded once.
     jobs = [(p, v) for v in range(*args.variants) for p in paths]
+    if args.moments:
+        jobs.sort()
     with Pool(args.jobs) as pool:
-        work = partial(talk, labels=args.labels, output=shards, names=names)
+        work = partial(talk, labels=args.labels, output=shards, names=names, kind=kind)
         kept = sum(pool.imap_unordered(work, jobs, chunksize=6))
     print(f"{kept} of {len(jobs)} portrait shards")
     return 0

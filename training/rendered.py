@@ -17,12 +17,12 @@ from training.occluders import Occluder
 from training.portraits import CANVAS_PX, MARGIN
 from training.splits import refuse_test_head
 
-COVERED = 0.12  # share of heads with something before the mouth
+COVERED = {"rendered": 0.12, "moments": 0.35}  # share of heads with something before the mouth
 _STABLE = [LANDMARKS.index(point) for point in STABLE_INDICES]
 
 
-def build(shard: Path, output: Path) -> int:
-    """Cut every head of one shard of `training.heads.talk`; returns how many."""
+def build(shard: Path, output: Path, kind: str = "rendered") -> int:
+    """Cut every head of one shard of `training.heads.talk` into `output`; returns how many."""
     stored = np.load(shard)
     frames, points = stored["frames"], stored["points"]
     k, shift = CROP_PX / CANVAS_PX, MARGIN / CANVAS_PX
@@ -38,7 +38,9 @@ def build(shard: Path, output: Path) -> int:
         transforms = [
             Similarity(t.a * k, t.b * k, t.tx * k + shift, t.ty * k + shift) for t in transforms
         ]
-        cover = Occluder.sample(rng, CANVAS_PX) if rng.random() < COVERED else None
+        cover = None
+        if rng.random() < COVERED[kind]:
+            cover = Occluder.sample(rng, CANVAS_PX, lively=kind == "moments")
         tracks = []
         for track in frames[head]:
             canvas = np.stack(
@@ -65,15 +67,19 @@ def main(argv: list[str] | None = None) -> int:
         "--heads", type=Path, required=True, help="folder of training.heads.talk's shards"
     )
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument(
+        "--moments", action="store_true", help="more things before the mouth: for short tracks"
+    )
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args(argv)
+    kind = "moments" if args.moments else "rendered"
     shards = [p for p in sorted(args.heads.glob("*.npz")) if ".part" not in p.name]
     if not shards:
         parser.exit(2, f"{parser.prog}: no heads in {args.heads}: training.heads.talk makes them\n")
-    folder = args.output / "rendered"
+    folder = args.output / kind
     folder.mkdir(parents=True, exist_ok=True)
     with Pool(args.jobs) as pool:
-        print(f"{sum(pool.imap_unordered(partial(build, output=folder), shards))} heads")
+        print(f"{sum(pool.imap_unordered(partial(build, output=folder, kind=kind), shards))} heads")
     return 0
 
 

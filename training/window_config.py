@@ -6,9 +6,17 @@ from dataclasses import dataclass
 
 from engine.flow import TAU
 
-# Of shards, each a folder of its name, and the frames of a mouth track that training uses. Sketches
-# are drawn faces for a moment only: a stranger's drawing wants more faces, not longer ones.
-FRAMES_USED = {"grid": 75, "portraits": 30, "rendered": 30, "drawn": 30, "sketches": 6}
+# Of shards, each a folder of its name, and the frames of a mouth track that training uses. Moments
+# are portraits and rendered heads, sketches drawn faces, for a moment each: many more faces for the
+# same work, as strangers want them.
+FRAMES_USED = {
+    "grid": 75,
+    "portraits": 30,
+    "rendered": 30,
+    "moments": 6,
+    "drawn": 30,
+    "sketches": 6,
+}
 KINDS = tuple(FRAMES_USED)
 
 

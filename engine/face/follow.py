@@ -14,7 +14,7 @@ from engine.face.scan import Scan
 from engine.face.smooth import PointFilter
 
 F32 = NDArray[np.float32]
-Box = tuple[float, float, float, float]
+Box = tuple[float, float, float, float]  # x, y, width, height in pixels
 # uint8 (1, 96, 96, 3) -> points (1, 39, 2) in patch units, confidence logits (1,)
 LandmarkGraph = Callable[[NDArray[np.uint8]], tuple[F32, F32]]
 

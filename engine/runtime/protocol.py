@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -18,6 +18,7 @@ from engine.errors import WeightsError
 Tensor = NDArray[np.float32]
 Input: TypeAlias = NDArray[Any]  # float32, or uint8 of pictures
 GRAPHS = ("encoder", "audio", "denoiser", "decoder", "motion", "landmarks")
+DRAWN = "drawn"  # a denoiser for drawings, which weights may lack
 FORMAT = 4  # of the weights folder: rises when a graph takes or gives something else
 REFERENCE = "fp32"  # the variant that others are measured against
 
@@ -66,7 +67,6 @@ class Manifest:
     default: str  # variant that runs unless another is asked for
     files: dict[str, dict[str, str]]  # variant -> graph -> file name
     hashes: dict[str, str]  # file name -> sha256
-    drawn: dict[str, str] = field(default_factory=dict)  # variant -> a denoiser for drawings
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -114,15 +114,13 @@ class Manifest:
             default=stored.get("default", REFERENCE),
             files=stored["files"],
             hashes=stored["hashes"],
-            drawn=stored.get("drawn", {}),
         )
         if manifest.default not in manifest.files:
             raise WeightsError(
                 f"{path}: the default variant '{manifest.default}' is none of these: "
                 f"{', '.join(sorted(manifest.files))}"
             )
-        named = [*manifest.files.values(), manifest.drawn]
-        for name in {n for files in named for n in files.values()}:
+        for name in {n for files in manifest.files.values() for n in files.values()}:
             manifest._check(name)
         return manifest
 
@@ -140,6 +138,11 @@ class Manifest:
     def digest(self) -> str:
         """Of all files: what is measured with these weights is true of no others."""
         return hashlib.sha256(json.dumps(sorted(self.hashes.items())).encode()).hexdigest()
+
+    @property
+    def drawn(self) -> dict[str, str]:
+        """Variant -> file of the denoiser for drawings; empty where there is none."""
+        return {variant: files[DRAWN] for variant, files in self.files.items() if DRAWN in files}
 
     def path(self, graph: str, variant: str) -> Path:
         """File of `graph` in `variant`, falling back to the reference where the variant has no file

@@ -45,6 +45,16 @@ def test_crop_of_a_hand_box_has_the_mouth_where_faces_have_it() -> None:
     assert mouth[1] == pytest.approx(MOUTH_CENTRE[1], abs=0.06)
 
 
+@pytest.mark.parametrize("wide", [120.0, 260.0, 600.0])
+def test_a_wide_box_keeps_the_mouths_place_and_holds_its_width(wide: float) -> None:
+    narrow = similarity_from_box((300 - 60, 50, 120, 260))
+    transform = similarity_from_box((300 - wide / 2, 50, wide, 260))
+    mouth = (MOUTH_CENTRE[1] - narrow.ty) / narrow.scale
+    at = transform.apply(np.array([[300.0, mouth]], np.float32))[0]
+    np.testing.assert_allclose(at, MOUTH_CENTRE, atol=1e-3)
+    assert transform.side_px > 0.89 * wide
+
+
 @pytest.mark.parametrize("side", [64.0, 128.0, 400.0])
 def test_warp_keeps_places(side: float) -> None:
     frame = np.zeros((480, 640, 3), np.uint8)

@@ -13,6 +13,7 @@ import pytest
 
 from engine import LipSyncEngine, Person
 from engine.engine import WEIGHTS
+from engine.face.paste import Moves
 from tests.engine.test_personal import write_person
 
 BOX = (200.0, 100.0, 200.0, 240.0)
@@ -59,6 +60,25 @@ def test_a_face_in_the_box_is_none(engine: LipSyncEngine) -> None:
     assert stream.denoiser is engine.drawn
 
 
+def test_nothing_stands_before_a_drawing(
+    engine: LipSyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = engine.move
+
+    def all_covered(latent: np.ndarray, source: np.ndarray) -> Moves:
+        moved = move(latent, source)
+        return replace(moved, covered=np.ones_like(moved.covered))
+
+    monkeypatch.setattr(engine, "move", all_covered)
+    stream = engine.open_stream(face_box=BOX)
+    crop = cv2.resize(drawing()[100:340, 180:420], (engine.facts.crop_px,) * 2)
+    z = engine.encode(crop)
+    _, before_a_face = stream._decode(z, z, crop, drawn=False)
+    _, before_a_drawing = stream._decode(z, z, crop, drawn=True)
+    assert before_a_face.covered.max() == 1
+    assert not before_a_drawing.covered.any()
+
+
 def test_a_person_goes_first(tmp_path: Path, engine: LipSyncEngine) -> None:
     person = Person.read(write_person(tmp_path, "ada", "int8"))
     stream = engine.open_stream(face_box=BOX, person=person)
@@ -71,7 +91,9 @@ def test_weights_without_it_edit_drawings_too(tmp_path: Path) -> None:
     weights = tmp_path / "weights"
     shutil.copytree(WEIGHTS, weights)
     stored = json.loads((weights / "manifest.json").read_text())
-    (weights / "manifest.json").write_text(json.dumps(stored | {"drawn": {}}))
+    for files in stored["files"].values():
+        files.pop("drawn", None)
+    (weights / "manifest.json").write_text(json.dumps(stored))
     engine = LipSyncEngine.load(weights, "onnxruntime")
     stream = engine.open_stream(face_box=BOX)
     given = stream.prepare(drawing())

@@ -24,8 +24,10 @@ from engine.runtime.plans import build_plan  # noqa: E402
 from engine.runtime.protocol import Manifest  # noqa: E402
 from export.half_stored import read_graph  # noqa: E402
 from export.personal import new_folder, publish, write_person  # noqa: E402
+from export.read_back import main as read_back  # noqa: E402
 from export.read_back import read_denoiser  # noqa: E402
 from export.tensorrt import profiles  # noqa: E402
+from training.networks import load_denoiser  # noqa: E402
 
 pytestmark = pytest.mark.torch
 HALF_RMS = 0.01  # of the edit's deviation
@@ -51,6 +53,16 @@ def test_what_is_heard_is_what_the_conditioner_computes(base: Denoiser) -> None:
     with torch.no_grad():
         tokens = base.conditioner(torch.zeros(3, 4, 192), pose).numpy()
     np.testing.assert_allclose(engine.hear(mel, heard), tokens, atol=1e-4)
+
+
+def test_training_can_go_on_from_what_ships(base: Denoiser, tmp_path: Path) -> None:
+    assert read_back(["--output", str(tmp_path)]) == 0
+    photographs, drawings = (load_denoiser(tmp_path / f"{n}.pt") for n in ("denoiser", "drawn"))
+    own = photographs.state_dict()
+    for name, value in base.state_dict().items():
+        torch.testing.assert_close(own[name], value, atol=1e-3, rtol=1e-3)  # stored in 16 bits
+    heads = [m.state_dict()["out.weight"] for m in (photographs, drawings)]
+    assert not torch.allclose(*heads)
 
 
 def test_another_denoisers_weights_are_refused(tmp_path: Path) -> None:

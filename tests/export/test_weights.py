@@ -15,6 +15,7 @@ from engine.engine import WEIGHTS  # noqa: E402
 from engine.model.audio_encoder import AudioEncoder  # noqa: E402
 from engine.model.autoencoder import Autoencoder  # noqa: E402
 from engine.model.dit import Denoiser  # noqa: E402
+from engine.runtime.protocol import Manifest  # noqa: E402
 from export import calibration  # noqa: E402
 from export.weights import main  # noqa: E402
 from training import checkpoint  # noqa: E402
@@ -55,7 +56,7 @@ def test_calibrated_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         graphs = manifest["parity"][variant]
         assert set(graphs) == {"encoder", "audio", "denoiser", "drawn", "decoder", "motion"}
         assert all(0 < o["rms"] < largest for outputs in graphs.values() for o in outputs.values())
-    assert manifest["drawn"] == {
+    assert Manifest.read(weights).drawn == {
         "fp32": "denoiser.drawn.onnx",
         "int8": "denoiser.drawn.int8.onnx",
     }

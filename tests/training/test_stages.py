@@ -46,6 +46,12 @@ def test_teacher_student_and_appearance_train_in_turn(toy_runs: Path, tmp_path: 
     run(distill, toy_runs, *audio, "--teacher", taught, "--run", folded)
     assert checkpoint.load(folded).facts == {"peak": 2.0, "floor": 0.5}
     own = toy_runs / "ae.pt"
+    other = tmp_path / "drawn.pt"
+    run(distill, toy_runs, *audio, "--teacher", taught, "--beside", folded, "--run", other)
+    before, after = checkpoint.load(folded).weights, checkpoint.load(other).weights
+    changed = {k for k in before if not torch.equal(before[k], after[k])}
+    assert changed
+    assert not any(k.startswith("conditioner.") for k in changed)  # one audio graph for both
     run(appearance, toy_runs, *audio, "--autoencoder", own, "--denoiser", folded, "--run", tuned)
     before, after = checkpoint.load(own).weights, checkpoint.load(tuned).weights
     changed = {k for k in before if not torch.equal(before[k], after[k])}
