@@ -20,7 +20,7 @@ from engine.costs import CallCosts, measure_costs
 from engine.errors import EngineError
 from engine.face.follow import Box, FaceFollower
 from engine.face.paste import Moves
-from engine.personal import Person, PersonalDenoiser, PersonalDenoisers
+from engine.personal import OwnDenoiser, Person, PersonalDenoisers
 from engine.runtime.calibrate import fastest
 from engine.runtime.choice import AUTO, start
 from engine.runtime.latents import Latent, Latents
@@ -63,7 +63,8 @@ class LipSyncEngine:
         # A runtime with a device of its own keeps latents there; they pass through here unread.
         self._device: LatentsOnDevice | None = getattr(runtime, "latents", None)
         self._personal = PersonalDenoisers(manifest, runtime)
-        self.drawn = self._for_drawings(manifest)
+        drawn = runtime.drawn
+        self.drawn = OwnDenoiser(drawn) if drawn is not None else None
         self._rows = InputRows()
         self._shared: SharedCalls | None = None
         self._streams: WeakSet[LipSyncStream] = WeakSet()
@@ -103,11 +104,6 @@ class LipSyncEngine:
         engine = cls(manifest, running, slots)
         engine._warm()
         return engine
-
-    def _for_drawings(self, manifest: Manifest) -> PersonalDenoiser | None:
-        """The denoiser that edits what no landmarks are found on; None: the one for all."""
-        drawings = Person.of_drawings(manifest)
-        return self._personal.get(drawings) if self._personal.fits(drawings) else None
 
     def _warm(self) -> None:
         """Pay now for what is paid for once a process or a shape: not in somebody's first second.
@@ -203,7 +199,7 @@ class LipSyncEngine:
         """x0 (L, 16, h, w) of the windows of several streams: one denoiser call for all that share
         a denoiser and have as many slots.
         """
-        groups: dict[tuple[PersonalDenoiser | None, int], list[int]] = {}
+        groups: dict[tuple[OwnDenoiser | None, int], list[int]] = {}
         for k, window in enumerate(windows):
             groups.setdefault((window.denoiser, len(window.level)), []).append(k)
         x0: dict[int, Array] = {}
@@ -223,7 +219,7 @@ class LipSyncEngine:
         return [x0[k] for k in range(len(windows))]
 
     def _denoise_there(
-        self, windows: Sequence[WindowInput], denoiser: PersonalDenoiser | None
+        self, windows: Sequence[WindowInput], denoiser: OwnDenoiser | None
     ) -> list[Array]:
         """x0 of windows whose latents are on the device."""
         assert self._device is not None

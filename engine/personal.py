@@ -39,12 +39,6 @@ class Person:
     hashes: Mapping[str, str]  # file -> sha256
 
     @classmethod
-    def of_drawings(cls, manifest: Manifest) -> Person:
-        """Nobody's: the shipped denoiser for drawings, which `manifest.drawn` names."""
-        hashes = {file: manifest.hashes[file] for file in manifest.drawn.values()}
-        return cls("drawings", manifest.folder, base_of(manifest), manifest.drawn, hashes)
-
-    @classmethod
     def read(cls, folder: Path) -> Person:
         """Read and check a person's folder; whether it fits an engine, `open_stream` says.
 
@@ -92,11 +86,19 @@ class Person:
         return self.folder / file
 
 
-class PersonalDenoiser:
-    """One person's denoiser in a runtime, shared by that person's streams."""
+class OwnDenoiser:
+    """What some streams run on instead of the denoiser for all."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+
+class PersonalDenoiser(OwnDenoiser):
+    """One person's, shared by that person's streams."""
 
     def __init__(self, person: Person, session: Session) -> None:
-        self.person, self.session = person, session
+        super().__init__(session)
+        self.person = person
 
 
 class PersonalDenoisers:

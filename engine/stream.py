@@ -40,7 +40,7 @@ from engine.window import RollingWindow, Slot
 
 if TYPE_CHECKING:
     from engine.engine import LipSyncEngine
-    from engine.personal import PersonalDenoiser
+    from engine.personal import OwnDenoiser
 
 Rgb = NDArray[np.uint8]
 _STABLE = [LANDMARKS.index(point) for point in STABLE_INDICES]
@@ -74,7 +74,7 @@ class WindowInput:
     tokens: NDArray[np.float32]  # (L, K, D)
     strength: float
     mouth: tuple[float, float]  # crop units
-    denoiser: PersonalDenoiser | None = None  # the engine's own
+    denoiser: OwnDenoiser | None = None  # the engine's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class LipSyncStream:
         strength: float = 1.0,
         face_box: Box | None = None,
         seed: int = 0,
-        denoiser: PersonalDenoiser | None = None,
+        denoiser: OwnDenoiser | None = None,
     ) -> None:
         self._denoiser = denoiser
         self._drawn = False  # no landmarks were ever found in the box
@@ -137,7 +137,7 @@ class LipSyncStream:
         return self._next_index
 
     @property
-    def denoiser(self) -> PersonalDenoiser | None:
+    def denoiser(self) -> OwnDenoiser | None:
         """The person's; or the one for drawings where a box was given and no landmarks were ever
         found in it. None: the engine's own.
         """

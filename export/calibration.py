@@ -42,6 +42,7 @@ class Recorder:
 
     def __init__(self, runtime: Runtime) -> None:
         self.name, self.variant = runtime.name, runtime.variant
+        self.drawn = None  # what is recorded are faces
         self.calls: dict[str, Calls] = {graph: [] for graph in GRAPHS}
         self._runtime = runtime
 

@@ -100,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         manifest = Manifest.read(args.weights)
-        for graph in ("denoiser", *([DRAWN] if manifest.drawn else [])):
+        for graph in ("denoiser", *([DRAWN] if DRAWN in manifest.graphs else [])):
             checkpoint.save(args.output / f"{graph}.pt", read_denoiser(manifest, graph), 0)
     except (WeightsError, OSError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")

@@ -39,7 +39,7 @@ from engine.runtime.plans import (
     build_plan,
     sources,
 )
-from engine.runtime.protocol import GRAPHS, REFERENCE, Input, Manifest
+from engine.runtime.protocol import DRAWN, REFERENCE, Input, Manifest
 from engine.runtime.tensorrt import load_networks
 from engine.stream import DECODED
 from export.calibration import FACE, FACE_TICKS, Calls, record
@@ -91,7 +91,7 @@ def profiles(manifest: Manifest, tokens: Shape) -> dict[str, Profile]:
     part = (channels, side - top, right - left)
     decoded = (1, *part), (4, *part), (LARGEST_BATCH, channels, side, side)
     latents = window(channels, side, side)
-    return {
+    sizes: dict[str, Profile] = {
         "encoder": {"crop": batch(crop, crop, 3)},
         "audio": {"mel": heard(N_MELS, MEL_COLUMNS), "heard": heard(MEL_COLUMNS)},
         "denoiser": {
@@ -108,6 +108,8 @@ def profiles(manifest: Manifest, tokens: Shape) -> dict[str, Profile]:
         "motion": {"z": decoded, "source": decoded},
         "landmarks": {"patch": batch(PATCH_PX, PATCH_PX, 3)},
     }
+    sizes[DRAWN] = sizes["denoiser"]
+    return {graph: sizes[graph] for graph in manifest.graphs}
 
 
 def write(manifest: Manifest, folder: Path, precisions: Sequence[str] = PRECISIONS) -> Written:
@@ -124,15 +126,16 @@ def write(manifest: Manifest, folder: Path, precisions: Sequence[str] = PRECISIO
     hashes: dict[str, str] = {}
     parity: dict[str, GraphParity] = {}
     fallen_back: list[str] = []
-    for graph in GRAPHS:
-        plain, calls = _plain(manifest, graph, recorded[graph])
+    for graph in manifest.graphs:
+        plain, calls = _plain(manifest, graph, recorded[_as(graph)])
         judged = calls[1::2]
         expected = run_onnx(manifest.path(graph, REFERENCE), judged)
         for precision in (p for p in PRECISIONS if p in precisions or p == FALLBACK):
             made = _in_precision(plain, precision, calls[::2])
-            found = compare(graph, expected, run_onnx(rounded(made), judged), judged)
+            found = compare(_as(graph), expected, run_onnx(rounded(made), judged), judged)
             name = f"{graph}.{precision}.onnx"
-            data = (with_cached_noise(made) if graph == "denoiser" else made).SerializeToString()
+            windowed = _as(graph) == "denoiser"
+            data = (with_cached_noise(made) if windowed else made).SerializeToString()
             (folder / name).write_bytes(data)
             hashes[name] = hashlib.sha256(data).hexdigest()
             parity[name] = found
@@ -156,13 +159,18 @@ def write(manifest: Manifest, folder: Path, precisions: Sequence[str] = PRECISIO
     return Written(Prepared.read(manifest, folder), parity, fallen_back)
 
 
+def _as(graph: str) -> str:
+    """Both denoisers take and give the same."""
+    return "denoiser" if graph == DRAWN else graph
+
+
 def _plain(manifest: Manifest, graph: str, calls: Calls) -> tuple[onnx.ModelProto, Calls]:
     """The full-precision graph without shape arithmetic, and some of its calls."""
     model = read_graph(manifest.path(graph, REFERENCE))
     calls = calls[:: max(1, len(calls) // (2 * CALLS))][: 2 * CALLS]
     if any(n.op_type == "Shape" for n in model.graph.node):
         windows = zip((2, 5, 3, 4), sorted(manifest.levels), strict=False)
-        feeds = [sized(graph, calls[0], batch, slots) for batch, slots in windows]
+        feeds = [sized(_as(graph), calls[0], batch, slots) for batch, slots in windows]
         model = fold_shapes(model, feeds)
     return model, calls
 
@@ -263,7 +271,7 @@ def _export(args: argparse.Namespace) -> None:
         folder.mkdir(exist_ok=True)
         done: set[str] = set()
         for precision in precisions:
-            for graph in GRAPHS:
+            for graph in manifest.graphs:
                 name = written.prepared.files[precision][graph]
                 if name in done:
                     continue

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 
 from engine.errors import WeightsError
-from engine.runtime.protocol import GRAPHS, Input, Manifest, Tensor
+from engine.runtime.protocol import DRAWN, GRAPHS, Input, Manifest, Tensor
 
 
 class OnnxSession:
@@ -50,6 +50,8 @@ class OnnxRuntime:
         self.variant = variant = variant or manifest.default
         self._threads = threads
         self._sessions = {graph: self.load(manifest.path(graph, variant)) for graph in GRAPHS}
+        has = DRAWN in manifest.graphs
+        self.drawn = self.load(manifest.path(DRAWN, variant)) if has else None
 
     def load(self, path: Path) -> OnnxSession:
         return OnnxSession(path, self._threads)

@@ -24,7 +24,7 @@ import numpy as np
 
 from engine.errors import RuntimeUnavailableError, WeightsError
 from engine.runtime.onnxruntime import OnnxSession
-from engine.runtime.protocol import GRAPHS, REFERENCE, Input, Manifest, Session, Tensor
+from engine.runtime.protocol import DRAWN, GRAPHS, REFERENCE, Input, Manifest, Session, Tensor
 
 VARIANTS = ("int8", "bf16", REFERENCE)  # the first that runs here is the default
 QUANTISED = "denoiser"
@@ -129,6 +129,8 @@ class OpenVinoRuntime:
         self._sessions = {
             graph: self._session(manifest.path(graph, REFERENCE), graph) for graph in GRAPHS
         }
+        has = DRAWN in manifest.graphs
+        self.drawn = self._session(manifest.path(DRAWN, REFERENCE), QUANTISED) if has else None
 
     def load(self, path: Path) -> Session:
         """A graph in ONNX Runtime's own operators, as personal int8 denoisers are, runs there."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError, WeightsError
 from engine.runtime.cache import cache_folder
-from engine.runtime.protocol import GRAPHS, Manifest
+from engine.runtime.protocol import Manifest
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -85,7 +85,7 @@ class Prepared:
 
 def sources(manifest: Manifest) -> dict[str, str]:
     """Hash of the full-precision file of each graph."""
-    return {graph: manifest.hashes[manifest.path(graph, "fp32").name] for graph in GRAPHS}
+    return {graph: manifest.hashes[manifest.path(graph, "fp32").name] for graph in manifest.graphs}
 
 
 class BuildLog:

@@ -37,6 +37,11 @@ class Runtime(Protocol):
     name: str
     variant: str
 
+    @property
+    def drawn(self) -> Session | None:
+        """The denoiser for drawings; None where the weights have none."""
+        ...
+
     def load(self, path: Path) -> Session:
         """One more graph, from a file outside the weights. Raises WeightsError."""
         ...
@@ -140,9 +145,9 @@ class Manifest:
         return hashlib.sha256(json.dumps(sorted(self.hashes.items())).encode()).hexdigest()
 
     @property
-    def drawn(self) -> dict[str, str]:
-        """Variant -> file of the denoiser for drawings; empty where there is none."""
-        return {variant: files[DRAWN] for variant, files in self.files.items() if DRAWN in files}
+    def graphs(self) -> tuple[str, ...]:
+        """GRAPHS, and DRAWN where these weights have it."""
+        return (*GRAPHS, DRAWN) if DRAWN in self.files[REFERENCE] else GRAPHS
 
     def path(self, graph: str, variant: str) -> Path:
         """File of `graph` in `variant`, falling back to the reference where the variant has no file

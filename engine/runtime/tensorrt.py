@@ -34,13 +34,14 @@ from engine.runtime.plans import (
     Shape,
     build_here,
 )
-from engine.runtime.protocol import GRAPHS, Input, Manifest, Session, Tensor
+from engine.runtime.protocol import DRAWN, Input, Manifest, Session, Tensor
 
 if TYPE_CHECKING:
     import tensorrt as trt
 
 Shapes = Mapping[str, Shape]
 DENOISER = "denoiser"
+WINDOWED = (DENOISER, DRAWN)  # graphs that mix the window's noise themselves
 
 
 def hindrance(variant: str = "") -> str:
@@ -401,6 +402,8 @@ class TensorRtRuntime:
         side = manifest.latent_side
         pool = LatentPool(device, (manifest.latent_channels, side, side))
         self.latents = LatentsOnDevice(device, self._graphs, pool)
+        drawn = self._graphs.get(DRAWN)
+        self.drawn = DenoiserOnDevice(drawn, pool) if drawn is not None else None
 
     @classmethod
     def of(
@@ -435,7 +438,7 @@ class TensorRtRuntime:
         return DenoiserOnDevice(graph, self.latents.pool)
 
     def run(self, graph: str, inputs: Mapping[str, Input]) -> list[Tensor]:
-        return self._graphs[graph].run(_with_noise(inputs) if graph == DENOISER else inputs)
+        return self._graphs[graph].run(_with_noise(inputs) if graph in WINDOWED else inputs)
 
     def warming(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -446,12 +449,12 @@ def largest_of(profile: Profile) -> Shapes:
 
 
 def load_networks(device: Device, prepared: Prepared, precision: str) -> dict[str, Network]:
-    """All graphs; see `load_network`."""
+    """All graphs that there are files of; see `load_network`."""
     return {
         graph: load_network(
             device, graph, prepared.onnx(graph, precision), prepared.profiles[graph]
         )
-        for graph in GRAPHS
+        for graph in prepared.files[precision]
     }
 
 

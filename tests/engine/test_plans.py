@@ -10,7 +10,7 @@ import pytest
 
 from engine.runtime import tensorrt
 from engine.runtime.plans import PlanCache, Prepared
-from engine.runtime.protocol import GRAPHS
+from engine.runtime.protocol import DRAWN, GRAPHS
 from engine.runtime.tensorrt import load_networks
 
 PROFILE = {"a": ((1, 2), (1, 2), (4, 2))}
@@ -69,11 +69,13 @@ def test_damaged_plans_are_built_anew_and_whole_ones_are_not(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(tensorrt, "build_here", build)
     monkeypatch.setattr(Prepared, "onnx", lambda self, graph, precision: graph.encode())
-    prepared = Prepared(tmp_path, {}, {}, {graph: PROFILE for graph in GRAPHS})
+    graphs = [*GRAPHS, DRAWN]
+    files = {"fp16": {graph: f"{graph}.fp16.onnx" for graph in graphs}}
+    prepared = Prepared(tmp_path, files, {}, {graph: PROFILE for graph in graphs})
     device = SimpleNamespace(name="gpu")
-    for expected in (list(GRAPHS), []):
+    for expected in (graphs, []):
         built.clear()
-        assert list(load_networks(device, prepared, "fp16")) == list(GRAPHS)
+        assert list(load_networks(device, prepared, "fp16")) == graphs
         assert built == expected
     next(tmp_path.rglob("decoder-*.plan")).write_bytes(b"damaged")
     load_networks(device, prepared, "fp16")

@@ -33,9 +33,10 @@ from engine.runtime import tensorrt
 from engine.runtime.device import Device
 from engine.runtime.latents import Latent, Latents
 from engine.runtime.onnxruntime import OnnxRuntime
-from engine.runtime.protocol import GRAPHS, REFERENCE, Manifest
+from engine.runtime.protocol import DRAWN, REFERENCE, Manifest
 from engine.runtime.tensorrt import DenoiserOnDevice, TensorRtRuntime
 from tests.engine.cuda.host_memory import OrtNetwork
+from tests.engine.test_drawings import BOX, drawing
 
 onnx = pytest.importorskip("onnx")
 
@@ -55,9 +56,9 @@ def manifest() -> Manifest:
 @pytest.fixture(scope="module")
 def runtime(gpu: Device, driver: ctypes.CDLL, manifest: Manifest) -> TensorRtRuntime:
     networks = {}
-    for graph in GRAPHS:
+    for graph in manifest.graphs:
         model = onnx.load(str(manifest.path(graph, REFERENCE)))
-        if graph == "denoiser":
+        if graph in ("denoiser", DRAWN):
             model = with_cached_noise(model)
         networks[graph] = OrtNetwork(driver, model.SerializeToString())
     sizes = {
@@ -350,6 +351,14 @@ def test_the_last_stream_frees_a_persons_denoiser_from_any_thread(
         assert known() <= before
         assert np.isfinite(np.asarray(x0)).all()  # what it gave is whole
         del x0
+
+
+def test_a_drawing_runs_on_the_denoiser_for_drawings(
+    engine: LipSyncEngine, golden: LipSyncEngine
+) -> None:
+    streams = [e.open_stream(face_box=BOX) for e in (engine, golden)]
+    same(*(play(stream, drawing(), 6) for stream in streams))
+    assert streams[0].denoiser is engine.drawn is not None
 
 
 def test_a_personal_denoiser_runs_from_host_to_host(

@@ -5,6 +5,7 @@ for four kinds of GPU.
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from engine.runtime.plans import (  # noqa: E402
     Prepared,
     build_plan,
 )
-from engine.runtime.protocol import GRAPHS, REFERENCE, Input, Manifest, Tensor  # noqa: E402
+from engine.runtime.protocol import DRAWN, GRAPHS, REFERENCE, Input, Manifest, Tensor  # noqa: E402
 from export import cli  # noqa: E402
 from export.parity import LARGEST_RMS, run_onnx  # noqa: E402
 from export.precision import rounded, to_half  # noqa: E402
@@ -39,6 +40,7 @@ from export.tensorrt import (  # noqa: E402
 
 FP16_RMS = 0.005  # of an output's size
 TOKENS = (5, 192)
+EVERY = (*GRAPHS, DRAWN)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,7 @@ def any_inputs(graph: str, batch: int, slots: int) -> dict[str, Input]:
     def picture(side: int) -> Input:
         return rng.integers(0, 256, (batch, side, side, 3), np.uint8)
 
+    alike = "denoiser" if graph == DRAWN else graph
     return {
         "encoder": lambda: {"crop": picture(192)},
         "audio": lambda: {
@@ -77,10 +80,10 @@ def any_inputs(graph: str, batch: int, slots: int) -> dict[str, Input]:
         "decoder": lambda: {"z": normal(batch, 16, 13, 14)},
         "motion": lambda: {"z": normal(batch, 16, 13, 14), "source": normal(batch, 16, 13, 14)},
         "landmarks": lambda: {"patch": picture(96)},
-    }[graph]()
+    }[alike]()
 
 
-@pytest.mark.parametrize("graph", GRAPHS)
+@pytest.mark.parametrize("graph", EVERY)
 @pytest.mark.parametrize(("batch", "slots"), [(1, 3), (3, 2), (2, 4)])
 @pytest.mark.parametrize(
     ("precision", "largest"), [("fp32", 1e-4), ("fp16", FP16_RMS), ("bf16", 8 * FP16_RMS)]
@@ -96,7 +99,7 @@ def test_any_size_of_every_output(
 ) -> None:
     inputs = any_inputs(graph, batch, slots)
     expected = OnnxRuntime(manifest, REFERENCE).load(manifest.path(graph, REFERENCE)).run(inputs)
-    if graph == "denoiser":
+    if graph in ("denoiser", DRAWN):
         x = inputs.pop("x")
         eps = np.random.default_rng(0).standard_normal(x[:, 0].shape).astype(np.float32)
         mix = np.broadcast_to(np.linspace(0, 0.9, slots, dtype=np.float32), x.shape[:2])
@@ -118,7 +121,7 @@ def largest_rms(parity: dict[str, dict[str, float]]) -> float:
 
 
 def test_bfloat16_is_in_the_file_and_bytes_and_float32_at_its_border(written: Written) -> None:
-    for graph in GRAPHS:
+    for graph in EVERY:
         assert f"{graph}.bf16.onnx" == written.prepared.files["bf16"][graph]
         model = onnx.load_from_string(written.prepared.onnx(graph, "bf16"))
         assert model.opset_import[0].version >= 22  # the first with bfloat16 convolutions
@@ -135,7 +138,7 @@ def test_bfloat16_is_in_the_file_and_bytes_and_float32_at_its_border(written: Wr
 
 def test_a_precision_that_loses_too_much_is_not_taken(written: Written) -> None:
     index = json.loads((written.prepared.folder / INDEX).read_text())
-    for graph in GRAPHS:
+    for graph in EVERY:
         own = f"{graph}.int8.onnx"
         lost = largest_rms(index["parity"][own])
         assert (index["files"]["int8"][graph] == own) == (lost < LARGEST_RMS)
@@ -148,7 +151,7 @@ def test_a_precision_that_loses_too_much_is_not_taken(written: Written) -> None:
 
 
 def test_int8_lies_between_symmetric_quantisers_of_its_weights_channels(written: Written) -> None:
-    for graph in GRAPHS:
+    for graph in EVERY:
         model = onnx.load(str(written.prepared.folder / f"{graph}.int8.onnx")).graph
         values = {i.name: onnx.numpy_helper.to_array(i) for i in model.initializer}
         quantisers = [n for n in model.node if n.op_type.endswith("quantizeLinear")]
@@ -209,8 +212,9 @@ def test_files_of_other_weights_or_damaged_ones_are_refused(
 
 
 @pytest.mark.tensorrt
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("graph", GRAPHS)
+@pytest.mark.parametrize(
+    ("graph", "precision"), [*product(GRAPHS, PRECISIONS), (DRAWN, "fp16"), (DRAWN, "int8")]
+)
 def test_every_file_becomes_an_engine_for_four_kinds_of_gpu(
     graph: str, precision: str, written: Written
 ) -> None:

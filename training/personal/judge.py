@@ -24,7 +24,7 @@ from engine.face.patch import Patch
 from engine.face.points import MOUTH
 from engine.media import Voice
 from engine.model.dit import Conditioner
-from engine.personal import PersonalDenoiser
+from engine.personal import OwnDenoiser
 from engine.window import RollingWindow
 from export.calibration import VOICE
 from training.grid import alter_mouth
@@ -85,7 +85,7 @@ class Judge:
         """Error of the altered frames as they are."""
         return self._error(self.sources)
 
-    def judge(self, denoiser: PersonalDenoiser | None) -> tuple[Figures, Rgb]:
+    def judge(self, denoiser: OwnDenoiser | None) -> tuple[Figures, Rgb]:
         """Figures, and the frames that they were read from (H, VIEW, VIEW, 3)."""
         made = self._run(self.sources, self._own, denoiser)
         later = len(self.views) // 2
@@ -105,7 +105,7 @@ class Judge:
         )
         return Figures(**{k: round(v, 4) for k, v in asdict(figures).items()}), made
 
-    def _run(self, views: Rgb, tokens: Array, denoiser: PersonalDenoiser | None) -> Rgb:
+    def _run(self, views: Rgb, tokens: Array, denoiser: OwnDenoiser | None) -> Rgb:
         """The live queue over frames; tokens (ages, F, 1 + K, D)."""
         engine, size = self._engine, self._engine.latent_side
         shape = (engine.latent_channels, size, size)

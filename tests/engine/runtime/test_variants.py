@@ -96,6 +96,16 @@ def test_one_denoiser_serves_every_window(
     assert max(differences("denoiser", runtime, exact, inputs)) < TOLERANCE[runtime.variant]
 
 
+def test_the_denoiser_for_drawings_too(runtime: Runtime, exact: Runtime) -> None:
+    inputs = inputs_of("denoiser")
+    assert runtime.drawn is not None
+    assert exact.drawn is not None
+    got, wanted = (r.drawn.run(inputs)[0] for r in (runtime, exact) if r.drawn is not None)
+    error = np.sqrt(((got - wanted) ** 2).mean()) / (wanted - inputs["z"]).std()
+    assert error < TOLERANCE[runtime.variant]
+    assert np.abs(got - runtime.run("denoiser", inputs)[0]).mean() > 0.01
+
+
 @pytest.mark.parametrize("slots", (1, 2, 4))
 def test_hearing_any_number_of_frames(slots: int, runtime: Runtime, exact: Runtime) -> None:
     inputs = inputs_of("audio", slots=slots)
