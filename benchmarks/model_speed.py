@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from engine import LipSyncEngine
-from engine.audio import MEL_COLUMNS, N_MELS, SILENCE_LEVEL
+from engine.audio import MEL_COLUMNS, N_MELS, SILENCE_LEVEL, WINDOW_COLUMNS
 from engine.runtime.protocol import GRAPHS, REFERENCE, Input, Manifest, Runtime, Tensor
 from engine.stream import WindowInput
 
@@ -121,7 +121,7 @@ def graph_inputs(manifest: Manifest, slots: int, runtime: Runtime) -> dict[str, 
     z = noise(1, manifest.latent_channels, side, side)
     window = noise(1, slots, *z.shape[1:])
     sound = {
-        "mel": SILENCE_LEVEL + noise(slots, N_MELS, MEL_COLUMNS),
+        "mel": SILENCE_LEVEL + noise(slots, N_MELS, WINDOW_COLUMNS),
         "heard": np.ones((slots, MEL_COLUMNS), np.float32),
     }
     inputs = {
@@ -152,7 +152,7 @@ class Tick:
         self._engine, self._batch = engine, batch
         self._crop = rng.integers(0, 255, (engine.facts.crop_px,) * 2 + (3,), dtype=np.uint8)
         self._latents = rng.standard_normal(shape).astype(np.float32)
-        self._mel = np.full((slots, N_MELS, MEL_COLUMNS), SILENCE_LEVEL, np.float32)
+        self._mel = np.full((slots, N_MELS, WINDOW_COLUMNS), SILENCE_LEVEL, np.float32)
         self._heard = np.ones((slots, MEL_COLUMNS), np.float32)
         self._level = np.array(engine.levels, np.float32)
         self.denoise_ms: list[float] = []

@@ -4,6 +4,8 @@ video frame.
 Column m covers samples 160 m - 200 .. 160 m + 200 (25 ms Hann window, 10 ms hop); a video frame's
 window lies around
 column 4 i + 2, the middle of its 40 ms. A column counts as heard once its last sample has arrived.
+Before these columns the window tells what came earlier, in means of four columns each: who speaks,
+how loud, or that it is no speech at all.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ F_MIN, F_MAX = 60.0, 7600.0
 COLUMNS_PER_FRAME = SAMPLES_PER_FRAME // HOP
 PAST, FUTURE = 19, 12  # columns before and after a frame's middle column
 MEL_COLUMNS = PAST + 1 + FUTURE
+EARLIER = 32  # means before them, of as many columns as a frame has each: 1.28 s
+WINDOW_COLUMNS = EARLIER + MEL_COLUMNS
+_SPAN = EARLIER * COLUMNS_PER_FRAME + MEL_COLUMNS  # columns behind a window
 FLOOR = 1e-5  # power floor: below the self-noise of a quiet microphone
 SILENCE_LEVEL = float((np.log10(FLOOR) + 2.0) / 2.0)
 
@@ -73,6 +78,25 @@ def mel_of(pcm: Pcm) -> Mel:
     return log_mel(samples, len(pcm) // HOP + 1)
 
 
+def mel_window(mel: Mel, index: int) -> Mel:
+    """(80, 64) window of frame `index` of a recording's columns (80, C), all of it heard; outside
+    the recording is silence.
+    """
+    first = frame_column(index) - PAST
+    wanted = first - EARLIER * COLUMNS_PER_FRAME + np.arange(_SPAN)
+    inside = (wanted >= 0) & (wanted < mel.shape[1])
+    columns = np.where(inside, mel[:, wanted.clip(0, mel.shape[1] - 1)], np.float32(SILENCE_LEVEL))
+    return told(columns)
+
+
+def told(columns: Mel) -> Mel:
+    """Columns (80, 160) -> a window (80, 64): the first 128 in means of four."""
+    early, late = np.split(columns, [EARLIER * COLUMNS_PER_FRAME], axis=-1)
+    means = early.reshape(*early.shape[:-1], EARLIER, COLUMNS_PER_FRAME).mean(-1)
+    window: Mel = np.concatenate([means, late], -1, dtype=np.float32)
+    return window
+
+
 def frame_column(index: int) -> int:
     """Middle column of video frame `index`."""
     return COLUMNS_PER_FRAME * index + COLUMNS_PER_FRAME // 2
@@ -112,13 +136,13 @@ class SoundRing:
         self._tail = samples
 
     def window(self, index: int) -> tuple[Mel, NDArray[np.float32]]:
-        """Mel (80, 32) and heard (32,) 0/1 of video frame `index`; columns before the start count
-        as heard silence.
+        """Mel (80, 64) and heard (32,) 0/1, of the last 32, of video frame `index`; columns before
+        the start count as heard silence.
         """
         first = frame_column(index) - PAST
-        wanted = first + np.arange(MEL_COLUMNS)
+        wanted = first - EARLIER * COLUMNS_PER_FRAME + np.arange(_SPAN)
         heard = wanted < self._columns
         mel = np.where(
             heard & (wanted >= 0), self._mel[:, wanted % self._capacity], np.float32(SILENCE_LEVEL)
         )
-        return mel.astype(np.float32), heard.astype(np.float32)
+        return told(mel), heard[-MEL_COLUMNS:].astype(np.float32)

@@ -183,11 +183,11 @@ class LipSyncEngine:
         return self._runtime.run(graph, {k: np.asarray(v)[None] for k, v in latents.items()})
 
     def hear(self, mel: Array, heard: Array) -> Array:
-        """Mel windows (N, 80, M) and heard (N, M) -> tokens (N, K, D)."""
+        """Mel windows (N, 80, 64) and heard (N, 32) -> tokens (N, K, D)."""
         return self._runtime.run("audio", {"mel": mel, "heard": heard})[0]
 
     def lip_pose(self, mel: Array, heard: Array) -> Array:
-        """Mel windows (N, 80, M) and heard (N, M) -> lip pose (N, P)."""
+        """Mel windows (N, 80, 64) and heard (N, 32) -> lip pose (N, P)."""
         return self._runtime.run("audio", {"mel": mel, "heard": heard})[1]
 
     def landmarks(self, patch: NDArray[np.uint8]) -> tuple[Array, Array]:

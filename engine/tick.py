@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.audio import MEL_COLUMNS, N_MELS, SILENCE_LEVEL
+from engine.audio import MEL_COLUMNS, N_MELS, SILENCE_LEVEL, WINDOW_COLUMNS
 from engine.stream import DECODED, WindowInput
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ STAGES = ("encode", "audio", "denoise", "decode", "motion")
 
 
 def silence(slots: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mel windows (L, 80, M) and heard (L, M)."""
-    mel = np.full((slots, N_MELS, MEL_COLUMNS), SILENCE_LEVEL, np.float32)
+    """Mel windows (L, 80, 64) and heard (L, 32)."""
+    mel = np.full((slots, N_MELS, WINDOW_COLUMNS), SILENCE_LEVEL, np.float32)
     return mel, np.ones((slots, MEL_COLUMNS), np.float32)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from engine.audio import MEL_COLUMNS, N_MELS
+from engine.audio import MEL_COLUMNS, N_MELS, WINDOW_COLUMNS
 from engine.flow import level_grid
 from engine.model.audio_encoder import AudioEncoder
 from engine.model.autoencoder import Autoencoder, Decoder
@@ -64,7 +64,7 @@ class Moving(nn.Module):
 
 
 class Hearing(nn.Module):
-    """mel (N, 80, M), heard (N, M) -> tokens (N, 1 + K, D), pose (N, P)."""
+    """mel (N, 80, H + M), heard (N, M) -> tokens (N, 1 + K, D), pose (N, P)."""
 
     def __init__(self, audio: AudioEncoder, denoiser: Denoiser) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ def graphs(autoencoder: Autoencoder, audio: AudioEncoder, denoiser: Denoiser) ->
         ),
         "audio": Graph(
             Hearing(audio, denoiser),
-            {"mel": normal(3, N_MELS, MEL_COLUMNS), "heard": torch.ones(3, MEL_COLUMNS)},
+            {"mel": normal(3, N_MELS, WINDOW_COLUMNS), "heard": torch.ones(3, MEL_COLUMNS)},
             ("tokens", "pose"),
             {"mel": batch, "heard": batch},
         ),

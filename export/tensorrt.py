@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
-from engine.audio import MEL_COLUMNS, N_MELS
+from engine.audio import MEL_COLUMNS, N_MELS, WINDOW_COLUMNS
 from engine.engine import WEIGHTS
 from engine.errors import EngineError, WeightsError
 from engine.face.patch import PATCH_PX
@@ -93,7 +93,7 @@ def profiles(manifest: Manifest, tokens: Shape) -> dict[str, Profile]:
     latents = window(channels, side, side)
     sizes: dict[str, Profile] = {
         "encoder": {"crop": batch(crop, crop, 3)},
-        "audio": {"mel": heard(N_MELS, MEL_COLUMNS), "heard": heard(MEL_COLUMNS)},
+        "audio": {"mel": heard(N_MELS, WINDOW_COLUMNS), "heard": heard(MEL_COLUMNS)},
         "denoiser": {
             "base": latents,
             "eps": batch(channels, side, side),

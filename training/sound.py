@@ -21,8 +21,7 @@ from engine.audio import (
     FUTURE,
     MEL_COLUMNS,
     PAST,
-    SILENCE_LEVEL,
-    frame_column,
+    mel_window,
 )
 from engine.model.audio_encoder import AudioEncoder
 from training import checkpoint
@@ -38,16 +37,6 @@ GAP_SHARE = 0.3  # of the lips' gap in the loss
 BACKGROUND_SHARE = 0.15  # of voices, with another sound 0 to 25 dB below them
 
 
-def mel_window(mel: np.ndarray, index: int) -> np.ndarray:
-    """(80, 32) window of frame `index` of a clip's mel (80, T); outside the clip is silence."""
-    first = frame_column(index) - PAST
-    out = np.full((mel.shape[0], MEL_COLUMNS), SILENCE_LEVEL, np.float32)
-    a, b = max(0, first), min(mel.shape[1], first + MEL_COLUMNS)
-    if b > a:
-        out[:, a - first : b - first] = mel[:, a:b]
-    return out
-
-
 def heard_mask(age: Tensor, jitter: Tensor | None = None) -> Tensor:
     """What a slot of `age` ticks has heard, (N,) -> (N, 32) 0/1; `jitter` in columns as live
     arrival has it.
@@ -58,7 +47,7 @@ def heard_mask(age: Tensor, jitter: Tensor | None = None) -> Tensor:
 
 @dataclass(frozen=True)
 class SoundTable:
-    """Frames of many clips, flat: mel windows (F, 80, 32) float16, poses (F, P), openings (F,)."""
+    """Frames of many clips, flat: mel windows (F, 80, 64) float16, poses (F, P), openings (F,)."""
 
     mel: Tensor
     pose: Tensor

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.audio import SAMPLES_PER_FRAME, mel_of
+from engine.audio import SAMPLES_PER_FRAME, mel_of, mel_window
 from engine.model.audio_encoder import AudioEncoder
 from training.degrade import NOISES, level
 from training.evaluation.sets.silence import SETTLE_FRAMES, quiet_sounds
@@ -35,7 +35,7 @@ from training.phoneme_report import (
     test_sentences,
 )
 from training.phonemes import Phoneme, merged, timed
-from training.sound import SoundTable, grid_names, heard_mask, mel_window, opening_correlation
+from training.sound import SoundTable, grid_names, heard_mask, opening_correlation
 from training.splits import data_dir
 from training.spoken import Spoken
 

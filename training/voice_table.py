@@ -12,6 +12,7 @@ from torch import Tensor
 
 from engine.audio import (
     COLUMNS_PER_FRAME,
+    EARLIER,
     FUTURE,
     MEL_COLUMNS,
     N_MELS,
@@ -19,6 +20,9 @@ from engine.audio import (
     SILENCE_LEVEL,
     frame_column,
 )
+
+QUIET_BEFORE = 0.2  # share of windows before whose columns nothing was heard: a call begins
+_BEFORE = EARLIER * COLUMNS_PER_FRAME
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,17 @@ class VoiceTable:
         )
 
     def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Windows (N, 80, 32) float32, poses (N, P) and weights (N,) of random frames."""
+        """Windows (N, 80, 64) float32, poses (N, P) and weights (N,) of random frames. Before a
+        recording begins another one ends.
+        """
         pick = torch.randint(len(self.first), (count,))
         at = self.first[pick][:, None] + torch.arange(MEL_COLUMNS)
-        mel = self.columns[at].float().transpose(1, 2).contiguous()
-        return mel, self.pose[pick], self.weight[pick]
+        mel = self.columns[at].float().transpose(1, 2)
+        before = self.first[pick][:, None] + torch.arange(-_BEFORE, 0)
+        early = self.columns[before % len(self.columns)].float()
+        early = early.unflatten(1, (EARLIER, COLUMNS_PER_FRAME)).mean(2).transpose(1, 2)
+        early[torch.rand(count) < QUIET_BEFORE] = SILENCE_LEVEL
+        return torch.cat([early, mel], 2), self.pose[pick], self.weight[pick]
 
 
 def _recordings(stored: Mapping[str, np.ndarray]) -> list[str]:

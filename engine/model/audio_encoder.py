@@ -22,6 +22,35 @@ class AudioEncoderConfig:
     sound_tokens: int = 4
     pose_components: int = 10
     token_width: int = 192
+    earlier: int = 32
+    earlier_width: int = 64
+
+
+class Earlier(nn.Module):
+    """What came before, mel means (N, 80, H) -> a scale and a shift (N, width) each of what is made
+    of the columns at hand (FiLM); none at the start of training.
+    """
+
+    def __init__(self, c: AudioEncoderConfig) -> None:
+        super().__init__()
+        width = c.earlier_width
+        self.stem = nn.Conv1d(c.mel_bands, width, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            nn.Conv1d(width, width, 3, padding=d, dilation=d) for d in (1, 2, 4)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.hidden = nn.Linear(3 * width, c.width)
+        self.out = nn.Linear(c.width, 2 * c.width)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+        x = F.gelu(self.stem(mel))
+        for block, norm in zip(self.blocks, self.norms, strict=True):
+            x = x + F.gelu(block(norm(x.transpose(1, 2)).transpose(1, 2)))
+        pooled = torch.cat([x[:, :, -1], x.mean(2), x.amax(2)], 1)
+        scale, shift = self.out(F.gelu(self.hidden(pooled))).chunk(2, 1)
+        return scale, shift
 
 
 class AudioEncoder(nn.Module):
@@ -37,6 +66,7 @@ class AudioEncoder(nn.Module):
         self.pool = nn.Conv1d(c.width, c.width, 8, stride=8)
         self.pose_hidden = nn.Linear(c.width * c.mel_columns // 8, c.width)
         self.pose_out = nn.Linear(c.width, c.pose_components)
+        self.earlier = Earlier(c)
         self.dropout = nn.Dropout(0.2)
 
     def features(self, mel: Tensor, heard: Tensor) -> Tensor:
@@ -49,7 +79,9 @@ class AudioEncoder(nn.Module):
         return F.gelu(self.pool(x)).transpose(1, 2)
 
     def forward(self, mel: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
-        """mel (N, 80, M), heard (N, M) 0/1 -> sound (N, K, width), pose (N, P)."""
+        """mel (N, 80, H + M), heard (N, M) 0/1 -> sound (N, K, width), pose (N, P)."""
+        earlier, mel = mel.split([self.config.earlier, self.config.mel_columns], 2)
         sound = self.features(mel, heard)
-        hidden = F.gelu(self.pose_hidden(self.dropout(sound.flatten(1))))
+        scale, shift = self.earlier(earlier)
+        hidden = F.gelu(self.pose_hidden(self.dropout(sound.flatten(1))) * (1 + scale) + shift)
         return sound, self.pose_out(self.dropout(hidden))

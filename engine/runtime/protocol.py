@@ -19,7 +19,7 @@ Tensor = NDArray[np.float32]
 Input: TypeAlias = NDArray[Any]  # float32, or uint8 of pictures
 GRAPHS = ("encoder", "audio", "denoiser", "decoder", "motion", "landmarks")
 DRAWN = "drawn"  # a denoiser for drawings, which weights may lack
-FORMAT = 4  # of the weights folder: rises when a graph takes or gives something else
+FORMAT = 5  # of the weights folder: rises when a graph takes or gives something else
 REFERENCE = "fp32"  # the variant that others are measured against
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.audio import (
+    EARLIER,
     FUTURE,
     HOP,
     MEL_COLUMNS,
@@ -17,6 +18,7 @@ from engine.audio import (
     frame_column,
     mel_filters,
     mel_of,
+    mel_window,
 )
 
 
@@ -54,10 +56,14 @@ def test_a_stream_hears_what_the_whole_recording_holds(chunk: int) -> None:
     ring = SoundRing()
     for start in range(0, len(pcm), chunk):
         ring.push(pcm[start : start + chunk])
-    mel, heard = ring.window(12)
-    first = frame_column(12) - PAST
+    mel, heard = ring.window(20)
+    first = frame_column(20) - PAST
     assert heard.all()
-    np.testing.assert_allclose(mel, whole[:, first : first + MEL_COLUMNS], atol=1e-4)
+    np.testing.assert_allclose(mel[:, EARLIER:], whole[:, first : first + MEL_COLUMNS], atol=1e-4)
+    lately = whole[:, first - 4 : first].mean(1)
+    np.testing.assert_allclose(mel[:, EARLIER - 1], lately, atol=1e-4)
+    np.testing.assert_allclose(mel, mel_window(whole, 20), atol=1e-4)
+    assert mel[:, 0] == pytest.approx(SILENCE_LEVEL)  # before the start
 
 
 def test_the_future_is_not_heard() -> None:
@@ -77,7 +83,7 @@ def test_before_the_start_is_heard_silence() -> None:
     ring.push(tone(0.2))
     mel, heard = ring.window(0)
     assert heard[: PAST - 2].all()
-    assert mel[:, : PAST - 2] == pytest.approx(SILENCE_LEVEL)
+    assert mel[:, : EARLIER + PAST - 2] == pytest.approx(SILENCE_LEVEL)
 
 
 def test_reset_forgets() -> None:

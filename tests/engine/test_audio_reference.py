@@ -99,4 +99,4 @@ def test_a_stream(torchaudio: ModuleType) -> None:
         mel, heard = ring.window(index)
         first = 4 * index + 2 - 19
         assert heard.all()
-        np.testing.assert_allclose(mel, expected[:, first : first + 32], atol=1e-3)
+        np.testing.assert_allclose(mel[:, 32:], expected[:, first : first + 32], atol=1e-3)

@@ -82,13 +82,25 @@ def test_a_pose_is_all_that_a_denoiser_without_sound_is_told() -> None:
 def test_what_is_not_heard_does_not_matter() -> None:
     torch.manual_seed(0)
     audio = AudioEncoder().eval()
-    mel, heard = torch.randn(2, 80, 32), torch.ones(2, 32)
+    mel, heard = torch.randn(2, 80, 64), torch.ones(2, 32)
     heard[:, 20:] = 0
     other = mel.clone()
-    other[:, :, 20:] += 5.0
+    other[:, :, 32 + 20 :] += 5.0
     with torch.no_grad():
         assert torch.equal(audio(mel, heard)[1], audio(other, heard)[1])
         assert not torch.equal(audio(mel, heard)[1], audio(mel, torch.ones(2, 32))[1])
+
+
+def test_what_came_earlier_matters_once_it_is_learnt() -> None:
+    torch.manual_seed(0)
+    audio = AudioEncoder().eval()
+    mel, heard = torch.randn(2, 80, 64), torch.ones(2, 32)
+    other = mel.clone()
+    other[:, :, :32] += 1.0
+    with torch.no_grad():
+        assert torch.equal(audio(mel, heard)[1], audio(other, heard)[1])
+        torch.nn.init.normal_(audio.earlier.out.weight, std=0.1)
+        assert not torch.equal(audio(mel, heard)[1], audio(other, heard)[1])
 
 
 def test_an_untrained_motion_net_keeps_the_source() -> None:

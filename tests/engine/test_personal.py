@@ -47,7 +47,7 @@ def windows(engine: LipSyncEngine, people: list[Person | None]) -> list[WindowIn
     """A window of noise for each."""
     rng, slots = np.random.default_rng(0), len(engine.levels)
     shape = (slots, engine.latent_channels, engine.latent_side, engine.latent_side)
-    tokens = engine.hear(np.zeros((slots, 80, 32), np.float32), np.ones((slots, 32), np.float32))
+    tokens = engine.hear(np.zeros((slots, 80, 64), np.float32), np.ones((slots, 32), np.float32))
     out = []
     for person in people:
         x, z = (rng.standard_normal(shape).astype(np.float32) for _ in range(2))

@@ -156,9 +156,10 @@ def test_hearing(hears_sound: bool, denoiser: Denoiser, tmp_path: Path) -> None:
     torch.manual_seed(4)
     denoiser.conditioner.hears_sound = hears_sound
     audio = AudioEncoder(AudioEncoderConfig(width=48, token_width=48)).eval()
+    torch.nn.init.normal_(audio.earlier.out.weight, std=0.1)
     hearing = Hearing(audio, denoiser).eval()
     write_hearing(hearing, tmp_path / "audio.onnx")
-    mel, heard = torch.randn(3, 80, 32), torch.ones(3, 32)
+    mel, heard = torch.randn(3, 80, 64), torch.ones(3, 32)
     heard[1, 20:] = 0
     tokens, pose = run(tmp_path / "audio.onnx", mel, heard)
     expected_tokens, expected_pose = hearing(mel, heard)

@@ -47,7 +47,7 @@ def test_every_parameter_comes_back(base: Denoiser) -> None:
 
 def test_what_is_heard_is_what_the_conditioner_computes(base: Denoiser) -> None:
     engine = LipSyncEngine.load(runtime="onnxruntime:fp32")
-    mel = np.random.default_rng(0).normal(size=(3, 80, 32)).astype(np.float32)
+    mel = np.random.default_rng(0).normal(size=(3, 80, 64)).astype(np.float32)
     heard = np.ones((3, 32), np.float32)
     pose = torch.from_numpy(engine.lip_pose(mel, heard))
     with torch.no_grad():

@@ -66,7 +66,7 @@ def any_inputs(graph: str, batch: int, slots: int) -> dict[str, Input]:
     return {
         "encoder": lambda: {"crop": picture(192)},
         "audio": lambda: {
-            "mel": normal(batch * slots, 80, 32),
+            "mel": normal(batch * slots, 80, 64),
             "heard": np.ones((batch * slots, 32), np.float32),
         },
         "denoiser": lambda: {

@@ -99,7 +99,7 @@ def test_the_queue_finishes_each_frame_by_its_own_source(slots: int) -> None:
     """An untrained denoiser returns the source: frame by frame, whatever the slots are."""
     candidate = Candidate(Denoiser(SMALL).eval(), Guidance("none"), slots, 0.93, True, 2.0, 0.5)
     source = torch.randn(2, 7, 16, 8, 8)
-    mel = torch.randn(2, 7, 80, 32)
+    mel = torch.randn(2, 7, 80, 64)
     out = finished(candidate, AudioEncoder().eval(), source, mel, seed=0)
     assert torch.allclose(out, source[:, : 8 - slots], atol=1e-5)
 
@@ -109,7 +109,7 @@ def test_guidance_pushes_away_from_silence() -> None:
     audio, source, mel = (
         AudioEncoder().eval(),
         torch.randn(1, 4, 16, 8, 8),
-        torch.randn(1, 4, 80, 32),
+        torch.randn(1, 4, 80, 64),
     )
 
     def out(kind: str, weight: float = 1.0) -> torch.Tensor:

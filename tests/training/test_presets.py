@@ -37,7 +37,8 @@ def test_the_networks_of_a_preset_fit_each_other(name: str) -> None:
     editor, side, c = Denoiser(preset.denoiser), preset.autoencoder.crop_px, preset.audio
     with torch.no_grad():
         z = pixels.encoder(torch.zeros(1, 3, side, side))
-        told = hearing(torch.zeros(1, c.mel_bands, c.mel_columns), torch.zeros(1, c.mel_columns))
+        mel = torch.zeros(1, c.mel_bands, c.earlier + c.mel_columns)
+        told = hearing(mel, torch.zeros(1, c.mel_columns))
         tokens = editor.conditioner(*told)
         x0 = editor(
             *(z[None], z[None], torch.zeros(1, 1), tokens[None], torch.zeros(1)),

@@ -25,7 +25,7 @@ def sampler(**changes: object) -> WindowSampler:
         "portraits": Tracks(latents.half(), [["a", "a"]] * 2, torch.zeros(2, 2, dtype=torch.long))
     }
     table = SoundTable(
-        torch.zeros(30, 80, 32).half(), torch.zeros(30, 10), torch.zeros(30), {"a": 0}
+        torch.zeros(30, 80, 64).half(), torch.zeros(30, 10), torch.zeros(30), {"a": 0}
     )
     config = replace(
         WindowConfig(),

@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.audio import COLUMNS_PER_FRAME, SILENCE_LEVEL
+from engine.audio import COLUMNS_PER_FRAME, SILENCE_LEVEL, mel_window
 from training.latents import Tracks
-from training.sound import mel_window
 from training.splits import validation_names
 
 SHARE = 0.05  # of each kind's clips
@@ -42,7 +41,7 @@ def judged_part(tracks: Tracks) -> Tracks:
 
 @dataclass(frozen=True)
 class Driven:
-    """Streams: source latents (N, T, 16, h, w), mel windows (N, T, 80, 32) float16, true openings
+    """Streams: source latents (N, T, 16, h, w), mel windows (N, T, 80, 64) float16, true openings
     (N, T), NaN in the gaps; loudness (N, T).
     """
 
@@ -55,7 +54,7 @@ class Driven:
 @dataclass(frozen=True)
 class Pairs:
     """Streams whose every pixel is known: source and target latents (N, T, 16, h, w), mel windows
-    (N, T, 80, 32).
+    (N, T, 80, 64).
     """
 
     source: Tensor
@@ -72,7 +71,7 @@ def there_and_back(track: Tensor, length: int) -> Tensor:
 
 def drive(table: Table, names: list[str], seed: int, length: int) -> tuple[Tensor, Track, Track]:
     """Pieces of 0.8 to 1.6 s of `names` with 0.2 to 0.5 s of silence between them: mel windows
-    (T, 80, 32), openings (T,), loudness (T,).
+    (T, 80, 64), openings (T,), loudness (T,).
     """
     rng = np.random.default_rng(seed)
     columns, opening, count = [], [], 0

@@ -75,7 +75,7 @@ def _estimate(candidate: Candidate, level: Tensor) -> Estimate:
 def finished(
     candidate: Candidate, audio: AudioEncoder, source: Tensor, mel: Tensor, seed: int
 ) -> Tensor:
-    """Source latents (N, T, 16, h, w) and mel windows (N, T, 80, 32) -> the finished latents of
+    """Source latents (N, T, 16, h, w) and mel windows (N, T, 80, 64) -> the finished latents of
     frames 0 .. T - slots, (N, T - slots + 1, 16, h, w).
     """
     count, length = source.shape[:2]

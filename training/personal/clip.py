@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import LipSyncEngine
-from engine.audio import FPS, mel_of
+from engine.audio import FPS, MEL_COLUMNS, mel_of, mel_window
 from engine.audio import SAMPLES_PER_FRAME as _SAMPLES
 from engine.face.align import Similarity, fit_similarity, warp_crop
 from engine.face.follow import FaceFollower
 from engine.media import MediaError, Picture, Voice
 from training.personal.mouth_pose import STABLE, MouthPose, look_again, opening
-from training.sound import mel_window
 
 Rgb = NDArray[np.uint8]
 Array = NDArray[np.float32]
@@ -44,7 +43,7 @@ class Sound:
     r: float
 
     def mel_windows(self, frames: NDArray[np.int64]) -> Array:
-        """(N, 80, 32) of these frames of the picture."""
+        """(N, 80, 64) of these frames of the picture."""
         mel = mel_of(self.pcm)
         return np.stack([mel_window(mel, int(i) + self.lag) for i in frames])
 
@@ -141,8 +140,8 @@ def _sound(
 
 
 def heard_opening(engine: LipSyncEngine, mel: Array) -> Array:
-    """The opening that the audio encoder hears in mel windows (N, 80, 32), (N,)."""
-    pose = engine.lip_pose(mel, np.ones(mel[:, 0].shape, np.float32))
+    """The opening that the audio encoder hears in mel windows (N, 80, 64), (N,)."""
+    pose = engine.lip_pose(mel, np.ones((len(mel), MEL_COLUMNS), np.float32))
     return MouthPose.load().opening(pose)
 
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine import LipSyncEngine, WindowInput
-from engine.audio import FPS, mel_of
+from engine.audio import FPS, mel_of, mel_window
 from engine.face.align import MOUTH_CENTRE, Similarity
 from engine.face.paste import paste
 from engine.face.patch import Patch
@@ -32,7 +32,7 @@ from training.personal.clip import VIEW_LEFT, VIEW_TOP, PersonClip, heard_openin
 from training.personal.mouth_pose import opening
 from training.personal.windows import pose_tokens
 from training.sharpness import SIGMA_PX
-from training.sound import heard_mask, mel_window
+from training.sound import heard_mask
 
 Rgb = NDArray[np.uint8]
 Array = NDArray[np.float32]

@@ -91,14 +91,14 @@ def _encoded(
 
 
 def _other_voice(mel: Tensor) -> Tensor:
-    """Windows (F, 80, 32) of another throat, room and microphone, the same in all of them."""
+    """Windows (F, 80, 64) of another throat, room and microphone, the same in all of them."""
     count, bands, columns = mel.shape
     side_by_side = vary(mel.permute(1, 0, 2).reshape(1, bands, count * columns))
     return side_by_side.reshape(bands, count, columns).permute(1, 0, 2).contiguous()
 
 
 def _heard(engine: LipSyncEngine, mel: Tensor) -> Tensor:
-    """Poses (ages, F, P) that are heard in mel windows (F, 80, 32)."""
+    """Poses (ages, F, P) that are heard in mel windows (F, 80, 64)."""
     known = [heard_mask(torch.full((len(mel),), age)).numpy() for age in range(SLOTS)]
     return torch.stack([torch.from_numpy(engine.lip_pose(mel.numpy(), k)) for k in known])
 

@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from engine.audio import mel_of, mel_window
 from engine.engine import WEIGHTS
 from engine.runtime.choice import choices, start
 from engine.runtime.measured import EXACT
@@ -32,11 +33,17 @@ def inputs_of(graph: str, batch: int = 1, slots: int = 3) -> Inputs:
     def picture(side: int) -> Input:
         return rng.integers(0, 256, (batch, side, side, 3), np.uint8)
 
+    t = np.arange(48_000) / 16_000
+    swelling = 3000 * np.sin(2 * np.pi * 1.7 * t) ** 2 * rng.standard_normal(len(t))
+    mel = mel_of(swelling.astype(np.int16))
     channels, side = MANIFEST.latent_channels, MANIFEST.latent_side
     window = (batch, slots, channels, side, side)
     return {
         "encoder": {"crop": picture(MANIFEST.crop_px)},
-        "audio": {"mel": normal(slots, 80, 32), "heard": np.ones((slots, 32), np.float32)},
+        "audio": {
+            "mel": np.stack([mel_window(mel, 40 + 7 * k) for k in range(slots)]),
+            "heard": np.ones((slots, 32), np.float32),
+        },
         "denoiser": {
             "x": normal(*window),
             "z": normal(*window),
