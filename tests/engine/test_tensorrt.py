@@ -358,6 +358,7 @@ def test_a_drawing_runs_on_the_denoiser_for_drawings(
 ) -> None:
     streams = [e.open_stream(face_box=BOX) for e in (engine, golden)]
     same(*(play(stream, drawing(), 6) for stream in streams))
+    streams[0].prepare(drawing())
     assert streams[0].denoiser is engine.drawn is not None
 
 

@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from engine.audio import EARLIER, SILENCE_LEVEL  # noqa: E402
 from training.articulation import Articulation, Score, closed_weight  # noqa: E402
 from training.degrade import degrade, opus  # noqa: E402
 from training.phoneme_report import HELD_OUT_LANGUAGE, closure_rate  # noqa: E402
@@ -134,10 +135,18 @@ def test_windows_cut_when_drawn_equal_windows_cut_before(tmp_path: Path) -> None
         stored[f"open/{name}"] = np.zeros(15, np.float32)
     np.savez(tmp_path / "s.npz", **stored)
     before = SoundTable.read(tmp_path / "s.npz", ["a", "b"])
+    torch.manual_seed(0)
     mel, pose, weight = VoiceTable.read(tmp_path / "s.npz").draw(64)
     rows = [int(p) if p < 100 else int(p) - 100 + 15 for p in pose[:, 0]]
-    assert torch.equal(mel, before.mel[rows].float())
+    whole = before.mel[rows].float()
+    assert torch.equal(mel[:, :, EARLIER:], whole[:, :, EARLIER:])
     assert (weight == 1).all()
+    # What came earlier is the recording's own, or nothing; before it begins, another's.
+    nothing = (mel[:, :, :EARLIER] == SILENCE_LEVEL).all(2).all(1)
+    assert 5 < nothing.sum() < 25
+    told = [k for k, row in enumerate(rows) if row % 15 >= 10 and not nothing[k]]
+    own = slice(EARLIER - 4, EARLIER)
+    torch.testing.assert_close(mel[told][:, :, own], whole[told][:, :, own], atol=2e-3, rtol=0)
 
 
 def test_closures_and_silences_count_more() -> None:
