@@ -29,6 +29,7 @@ MEL_COLUMNS = PAST + 1 + FUTURE
 EARLIER = 32  # means before them, of as many columns as a frame has each: 1.28 s
 WINDOW_COLUMNS = EARLIER + MEL_COLUMNS
 _SPAN = EARLIER * COLUMNS_PER_FRAME + MEL_COLUMNS  # columns behind a window
+_MEAN = np.full(COLUMNS_PER_FRAME, 1 / COLUMNS_PER_FRAME, np.float32)
 FLOOR = 1e-5  # power floor: below the self-noise of a quiet microphone
 SILENCE_LEVEL = float((np.log10(FLOOR) + 2.0) / 2.0)
 
@@ -82,18 +83,23 @@ def mel_window(mel: Mel, index: int) -> Mel:
     """(80, 64) window of frame `index` of a recording's columns (80, C), all of it heard; outside
     the recording is silence.
     """
-    first = frame_column(index) - PAST
-    wanted = first - EARLIER * COLUMNS_PER_FRAME + np.arange(_SPAN)
+    wanted = _columns_behind(index)
     inside = (wanted >= 0) & (wanted < mel.shape[1])
     columns = np.where(inside, mel[:, wanted.clip(0, mel.shape[1] - 1)], np.float32(SILENCE_LEVEL))
-    return told(columns)
+    return _with_means(columns)
 
 
-def told(columns: Mel) -> Mel:
+def _columns_behind(index: int) -> NDArray[np.int64]:
+    """Numbers (160,) of the columns that the window of video frame `index` is made of."""
+    return frame_column(index) - PAST - EARLIER * COLUMNS_PER_FRAME + np.arange(_SPAN)
+
+
+def _with_means(columns: Mel) -> Mel:
     """Columns (80, 160) -> a window (80, 64): the first 128 in means of four."""
-    early, late = np.split(columns, [EARLIER * COLUMNS_PER_FRAME], axis=-1)
-    means = early.reshape(*early.shape[:-1], EARLIER, COLUMNS_PER_FRAME).mean(-1)
-    window: Mel = np.concatenate([means, late], -1, dtype=np.float32)
+    window = np.empty((len(columns), WINDOW_COLUMNS), np.float32)
+    early = columns[:, : EARLIER * COLUMNS_PER_FRAME].reshape(-1, COLUMNS_PER_FRAME)
+    window[:, :EARLIER] = (early @ _MEAN).reshape(len(columns), EARLIER)
+    window[:, EARLIER:] = columns[:, -MEL_COLUMNS:]
     return window
 
 
@@ -139,10 +145,9 @@ class SoundRing:
         """Mel (80, 64) and heard (32,) 0/1, of the last 32, of video frame `index`; columns before
         the start count as heard silence.
         """
-        first = frame_column(index) - PAST
-        wanted = first - EARLIER * COLUMNS_PER_FRAME + np.arange(_SPAN)
+        wanted = _columns_behind(index)
         heard = wanted < self._columns
         mel = np.where(
             heard & (wanted >= 0), self._mel[:, wanted % self._capacity], np.float32(SILENCE_LEVEL)
         )
-        return told(mel), heard[-MEL_COLUMNS:].astype(np.float32)
+        return _with_means(mel), heard[-MEL_COLUMNS:].astype(np.float32)

@@ -60,8 +60,8 @@ class VoiceTable:
         )
 
     def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Windows (N, 80, 64) float32, poses (N, P) and weights (N,) of random frames. Before a
-        recording begins another one ends.
+        """Windows (N, 80, 64) float32, poses (N, P) and weights (N,) of random frames. What a
+        window tells of the time before its recording is the end of another one.
         """
         pick = torch.randint(len(self.first), (count,))
         at = self.first[pick][:, None] + torch.arange(MEL_COLUMNS)

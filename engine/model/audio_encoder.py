@@ -22,13 +22,13 @@ class AudioEncoderConfig:
     sound_tokens: int = 4
     pose_components: int = 10
     token_width: int = 192
-    earlier: int = 32
+    earlier: int = 32  # means before the columns
     earlier_width: int = 64
 
 
 class Earlier(nn.Module):
-    """What came before, mel means (N, 80, H) -> a scale and a shift (N, width) each of what is made
-    of the columns at hand (FiLM); none at the start of training.
+    """What came before, mel means (N, 80, H) -> a scale and a shift, (N, width) each, of what is
+    made of the columns at hand (FiLM, Perez et al. 2018); none at the start of training.
     """
 
     def __init__(self, c: AudioEncoderConfig) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+
+pytest.importorskip("scipy")  # of the train extra
 
 from training.lip_pose import opening
 from training.portraits import LOWER_INNER, UPPER_INNER, with_closed_mouth

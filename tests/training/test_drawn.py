@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("scipy")  # of the train extra
+
 from training import drawn
 from training.crops import crop_shards, read_shard
 from training.drawing.face import Face

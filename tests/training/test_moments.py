@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+pytest.importorskip("scipy")  # of the train extra
+
 from training.lip_pose import LIPS_INNER
 from training.portraits import CANVAS_PX, Portrait, as_another, teeth_of, teeth_on
 

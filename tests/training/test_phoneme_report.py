@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("scipy")  # of the train extra
+
 from training.phoneme_report import (
     HELD_OUT_LANGUAGE,
     chance_rate,

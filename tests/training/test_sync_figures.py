@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("scipy")  # of the train extra
+
 from training.evaluation.targets import Target
 from training.sync_figures import Judged, pooled
 
