@@ -85,12 +85,13 @@ class Court:
         file = self._frames / f"{kept.stem}.npy"
         labels = file.with_suffix(".labels.npz")
         rendered = self._measurer.render(clip, file)
-        return _Waiting(clip, rendered, self._labeller.submit(file, labels), kept)
+        return _Waiting(clip, rendered, self._labeller.submit(rendered.judged, labels), kept)
 
     def _finish(self, waiting: _Waiting) -> None:
         labels = waiting.labels.result()
         self._measurer.measure(waiting.clip, waiting.rendered, labels).save(waiting.kept)
-        waiting.rendered.frames.unlink()
+        for file in {waiting.rendered.frames, waiting.rendered.judged}:
+            file.unlink()
         labels.unlink()
 
     def close(self) -> None:

@@ -46,6 +46,13 @@ def opening_of(points: F32) -> F32:
     return np.linalg.norm(points[:, 13] - points[:, 14], axis=-1) / eyes
 
 
+def mouth_width(points: F32) -> F32:
+    """|p61 - p291| / |p33 - p263| of FaceLandmarker points (T, 478, 2)."""
+    a, b = EYE_CORNERS
+    eyes = np.linalg.norm(points[:, a] - points[:, b], axis=-1)
+    return np.linalg.norm(points[:, 61] - points[:, 291], axis=-1) / eyes
+
+
 def smooth(values: F32) -> F32:
     """A light filter over time (axis 0): the labels jitter from frame to frame."""
     padded = np.concatenate([values[:1], values, values[-1:]])
@@ -80,9 +87,7 @@ class TrackLibrary:
         window = slice(start, start + length)
         if len(points[window]) < length or np.isnan(points[window]).any():
             return None
-        a, b = EYE_CORNERS
-        eyes = np.linalg.norm(points[:, a] - points[:, b], axis=-1)
-        width = np.linalg.norm(points[:, 61] - points[:, 291], axis=-1) / eyes
+        width = mouth_width(points)
         coefficients = np.zeros((length, len(BLENDSHAPES)), np.float32)
         kept = np.clip(smooth(raw[window]) - self.rest, 0, 1)
         coefficients[:, KEPT] = kept[:, KEPT]

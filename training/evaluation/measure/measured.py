@@ -85,7 +85,7 @@ class Measurer:
         return render(self.engine, clip, self.strength, file)
 
     def measure(self, clip: Clip, rendered: Rendered, labels: Path) -> Measured:
-        """labels: FaceLandmarker's of `rendered.frames`."""
+        """labels: FaceLandmarker's of `rendered.judged`."""
         every = np.load(rendered.frames, mmap_mode="r")
         count = len(rendered.order)
         frames, trips = every[:count], every[count:]

@@ -14,6 +14,7 @@ from training.evaluation.clip import Clip, there_and_back
 from training.evaluation.measure.faces import lips_box, mouth_region
 from training.evaluation.measure.identity import round_trip
 from training.evaluation.measure.surface import Box, Surface, SurfaceMeter
+from training.evaluation.measure.uncover import uncovered
 
 LOOKS = 12  # frames of a clip whose identity is looked at
 QUIET_SHARE, QUIET_FRAMES = 0.02, 5  # of the loudest frame, for so long: nothing is heard
@@ -23,10 +24,12 @@ SOLID = 230  # cover from which a pixel belongs to what stands before the face
 @dataclass(frozen=True)
 class Rendered:
     """frames: .npy of T output frames, then a round trip of the source at each of `looks` where it
-    has a face; order: source frame of each output frame.
+    has a face; judged: the same as the judge is to see them, without what covers them; order:
+    source frame of each output frame.
     """
 
     frames: Path
+    judged: Path
     order: NDArray[np.int64]
     looks: NDArray[np.int64]
     surface: Surface
@@ -63,7 +66,28 @@ def render(engine: LipSyncEngine, clip: Clip, strength: float, file: Path) -> Re
         at = kept[place]
         out[len(kept) + k] = round_trip(engine, picture.frames[at], points[at])
     out.flush()
-    return Rendered(file, kept, looks, meter.figures(), found / len(order), error.psnr)
+    return Rendered(
+        file,
+        _bared(file, picture.cover, kept),
+        kept,
+        looks,
+        meter.figures(),
+        found / len(order),
+        error.psnr,
+    )
+
+
+def _bared(file: Path, cover: NDArray[np.uint8] | None, order: NDArray[np.int64]) -> Path:
+    """The frames of `file` in a file of their own, without `cover` (N, H, W); itself without."""
+    if cover is None:
+        return file
+    frames, bared = np.load(file, mmap_mode="r"), file.with_suffix(".bared.npy")
+    out = np.lib.format.open_memmap(bared, mode="w+", dtype=np.uint8, shape=frames.shape)
+    out[len(order) :] = frames[len(order) :]
+    for t, source in enumerate(order):
+        out[t] = uncovered(frames[t], cover[source])
+    out.flush()
+    return bared
 
 
 def _speak(engine: LipSyncEngine, clip: Clip, order: NDArray[np.int64], strength: float):  # type: ignore[no-untyped-def]
