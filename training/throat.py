@@ -79,8 +79,10 @@ def uttered(
         out += voice * tone / (tone.std() + 1e-9)
     if breath.any():
         hiss = lfilter([1.0, -rng.uniform(-0.5, 0.9)], [1.0], rng.standard_normal(len(pitch)))
-        hiss = resonate(hiss, formants, rng.uniform(1.5, 6))
-        out += breath * hiss / (hiss.std() + 1e-9)
+        tract = resonate(hiss, formants, rng.uniform(1.5, 6))
+        # Some of the air is heard as it leaves teeth and lips, past most of the tract.
+        bright = rng.uniform(0, 0.7) * np.diff(hiss, prepend=0.0) * (rng.random() < 0.5)
+        out += breath * (tract / (tract.std() + 1e-9) + bright / (hiss.std() + 1e-9))
     return out
 
 
@@ -91,69 +93,118 @@ def swell(count: int, attack: float, shape: float = 1.0) -> Sound:
     return (np.sin(np.pi / 2 * rising) * np.sin(np.pi / 2 * falling)) ** shape
 
 
-def calls(rng: np.random.Generator) -> list[tuple[int, int]]:
-    """A bout of laughter as (start, length) of its calls in samples: 3 to 8 a second, slowing
-    down.
+@dataclass(frozen=True)
+class Bout:
+    """One bout of laughter, in samples: air goes out, calls follow, air comes in again (onset, apex
+    and offset: Trouvain, "Segmenting phonetic units in laughter", ICPhS 2003).
+
+    calls: start and length of each; inhale: the same of the breath after them, of length 0 where
+    there is none.
     """
-    period, at, found = RATE / rng.uniform(3, 8), 0.0, []
-    share, slower = rng.uniform(0.3, 0.7), rng.uniform(0.99, 1.06)
-    for _ in range(int(rng.integers(2, 12))):
-        found.append((int(at), int(period * share * rng.uniform(0.8, 1.2))))
-        at += period * rng.uniform(0.93, 1.07)
-        period *= slower
-    return found
+
+    calls: tuple[tuple[int, int], ...]
+    inhale: tuple[int, int]
+    count: int
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Bout:
+        """2 to 11 calls, 3 to 8 a second, slowing down; the last one long at times."""
+        at = rng.uniform(0.05, 0.45) * RATE if rng.random() < 0.6 else 0.0
+        period, found = RATE / rng.uniform(3, 8), []
+        share, slower = rng.uniform(0.25, 0.7), rng.uniform(0.99, 1.06)
+        for _ in range(int(rng.integers(2, 12))):
+            found.append((int(at), int(period * share * rng.uniform(0.8, 1.2))))
+            at += period * rng.uniform(0.93, 1.07)
+            period *= slower
+        start, length = found[-1]
+        if rng.random() < 0.15:
+            found[-1] = start, length = start, int(length * rng.uniform(1.5, 4))
+        end = start + 2 * length
+        inhale = (start + int(length * rng.uniform(1.0, 2.0)), int(rng.uniform(0.15, 0.6) * RATE))
+        if rng.random() < 0.5:
+            inhale = (end, 0)
+        return cls(tuple(found), inhale, max(end, sum(inhale)))
+
+    def fading(self, rng: np.random.Generator) -> list[tuple[slice, Sound]]:
+        """Where each call is, and its loudness there."""
+        fade, found = rng.uniform(0.2, 1.0), []
+        for k, (start, length) in enumerate(self.calls):
+            left = fade ** (k / len(self.calls)) * rng.uniform(0.7, 1.1)
+            found.append(
+                (slice(start, start + length), left * swell(length, rng.uniform(0.15, 0.5)))
+            )
+        return found
+
+    def air(self, calls: list[tuple[slice, Sound]], rng: np.random.Generator) -> Sound:
+        """Loudness of the breath that goes out before the calls, through them and between them, as
+        a share of theirs, (count,).
+        """
+        out, first = np.zeros(self.count), self.calls[0][0]
+        if first:
+            out[:first] = rng.uniform(0.1, 1.0) * swell(first, rng.uniform(0.3, 0.9))
+        between = rng.uniform(0.02, 0.3)
+        for at, loud in calls:  # up to the next call
+            until = min(at.stop + len(loud), self.count)
+            gap = swell(until - at.stop, 0.5) if until > at.stop else np.zeros(0)
+            out[at.stop : until] += between * loud.max() * gap
+        if rng.random() < 0.5:
+            whole = self.calls[-1][0] + self.calls[-1][1]
+            out[:whole] += rng.uniform(0.05, 0.5) * swell(whole, rng.uniform(0.1, 0.4), 0.5)
+        return out
+
+    def inhaled(self, throat: Throat, rng: np.random.Generator) -> Sound:
+        """The breath that comes in, (count,), as loud as the calls or less; voiced at times."""
+        out, (start, length) = np.zeros(self.count), self.inhale
+        if length:
+            shape = swell(length, rng.uniform(0.3, 0.9))
+            voice = rng.uniform(0.2, 1.0) * shape * (rng.random() < 0.4)
+            pitch = np.full(length, throat.pitch_hz * rng.uniform(1.0, 2.5))
+            sound = uttered(pitch, voice, shape, throat.formants(rng), rng, 0.05)
+            out[start : start + length] = rng.uniform(0.1, 0.9) * sound / (np.abs(sound).max())
+        return out
 
 
 def laugh(throat: Throat, rng: np.random.Generator) -> Sound:
     """One bout: "ha ha ha" in any vowel, voiced, breathy, without voice, or with closed lips."""
-    times = calls(rng)
-    count = times[-1][0] + 2 * times[-1][1]
-    kind = rng.random()
+    bout = Bout.draw(rng)
+    count, kind = bout.count, rng.random()
     voiced = 0.0 if kind < 0.2 else 1.0
     breathy = 1.0 if kind < 0.2 else rng.uniform(0.3, 1.2) if kind < 0.5 else 0.3 * throat.breath
     top = throat.pitch_hz * rng.uniform(1.0, 2.4)
     fall, arch = rng.uniform(0.4, 1.1), rng.uniform(-0.2, 0.4)
-    fade = rng.uniform(0.2, 1.0)
-    pitch = top * fall ** np.linspace(0, 1, count)
-    voice, breath = np.zeros(count), np.zeros(count)
-    aspirated = rng.uniform(0.02, 0.3)
-    for k, (start, length) in enumerate(times):
-        left = fade ** (k / len(times)) * rng.uniform(0.7, 1.1)
-        end = min(start + length, count)
-        shape = swell(end - start, rng.uniform(0.15, 0.5))
-        pitch[start:end] *= 1 + arch * shape
-        voice[start:end] += voiced * left * shape
-        breath[start:end] += breathy * left * shape
-        until = min(end + length, count)  # air between the calls
-        breath[end:until] += aspirated * left * swell(until - end, 0.5)
+    pitch, voice = top * fall ** np.linspace(0, 1, count), np.zeros(count)
+    calls = bout.fading(rng)
+    breath = bout.air(calls, rng)
+    for at, loud in calls:
+        pitch[at] *= 1 + arch * loud / loud.max()
+        voice[at] += voiced * loud
+        breath[at] += breathy * loud
     nasal = rng.random() < 0.2
     sound = uttered(pitch, voice, breath, throat.formants(rng, nasal), rng, rng.uniform(0.01, 0.05))
     if rng.random() < 0.2:  # a snort
         flutter = 1 + np.sign(np.sin(2 * np.pi * rng.uniform(25, 60) * np.arange(count) / RATE))
         sound *= flutter
+    sound = sound / (np.abs(sound).max() + 1e-9) + bout.inhaled(throat, rng)
     return sound / (np.abs(sound).max() + 1e-9)
 
 
 def laughed(vowel: Sound, rng: np.random.Generator) -> Sound:
     """One bout from a recorded vowel (S,): the same again and again, its breath between."""
-    times = calls(rng)
-    count = times[-1][0] + 2 * times[-1][1]
-    out, fade, fall = np.zeros(count), rng.uniform(0.2, 1.0), rng.uniform(0.5, 1.0)
-    first, airy = rng.uniform(0.9, 1.7), rng.uniform(0.05, 0.8)
+    bout = Bout.draw(rng)
+    fall, first, airy = rng.uniform(0.5, 1.0), rng.uniform(0.9, 1.7), rng.uniform(0.05, 0.8)
     correlation = np.correlate(vowel, vowel, "full")[len(vowel) - 1 :][:17]
     correlation[0] *= 1.001
     coder = solve_toeplitz(correlation[:16], correlation[1:17])
-    hiss = lfilter([1.0], np.r_[1.0, -coder], rng.standard_normal(count))
+    hiss = lfilter([1.0], np.r_[1.0, -coder], rng.standard_normal(bout.count))
     hiss *= vowel.std() / (hiss.std() + 1e-9)
-    for k, (start, length) in enumerate(times):
-        left = fade ** (k / len(times)) * rng.uniform(0.7, 1.1)
-        end = min(start + length, count)
-        at = np.arange(end - start) * first * fall ** (k / len(times))
-        turned = np.abs((at + len(vowel) - 1) % (2 * len(vowel) - 2) - (len(vowel) - 1))
+    calls = bout.fading(rng)
+    out = bout.air(calls, rng) * hiss
+    for k, (at, loud) in enumerate(calls):
+        turn = np.arange(len(loud)) * first * fall ** (k / len(calls))
+        turned = np.abs((turn + len(vowel) - 1) % (2 * len(vowel) - 2) - (len(vowel) - 1))
         tone = np.interp(turned, np.arange(len(vowel)), vowel)  # forth and back, without a seam
-        out[start:end] += left * swell(end - start, rng.uniform(0.15, 0.5)) * tone
-        until = min(end + length, count)
-        out[start:until] += airy * left * swell(until - start, 0.3) * hiss[start:until]
+        out[at] += loud * (tone + airy * hiss[at])
+    out = out / (np.abs(out).max() + 1e-9) + bout.inhaled(Throat.draw(rng), rng)
     return out / (np.abs(out).max() + 1e-9)
 
 

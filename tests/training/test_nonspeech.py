@@ -16,7 +16,7 @@ from training.nonspeech import SYNTHETIC, NonSpeech  # noqa: E402
 from training.phonemes import Phoneme  # noqa: E402
 from training.speech import NO_SPEECH_WEIGHT, Voices  # noqa: E402
 from training.spoken import Spoken  # noqa: E402
-from training.throat import calls, laughed  # noqa: E402
+from training.throat import Bout, Throat, laughed  # noqa: E402
 from training.voices import overlaid  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -47,13 +47,29 @@ def test_sounds_fill_the_time_at_one_loudness_alike_for_one_seed(
 def test_laughter_repeats_one_vowel_at_its_rate() -> None:
     tone = np.sin(2 * np.pi * 200 * np.arange(1600) / RATE) + 0.1
     for seed in range(5):
-        times = calls(np.random.default_rng(seed))
-        bout = laughed(tone, np.random.default_rng(seed))
-        assert len(bout) == times[-1][0] + 2 * times[-1][1]
-        for (start, length), (after, _) in itertools.pairwise(times):
+        bout = Bout.draw(np.random.default_rng(seed))
+        sound = laughed(tone, np.random.default_rng(seed))
+        assert len(sound) == bout.count
+        for (start, length), (after, _) in itertools.pairwise(bout.calls):
             assert RATE / 9 < after - start < RATE / 2
-            call, rest = bout[start : start + length], bout[start + length : after]
+            call, rest = sound[start : start + length], sound[start + length : after]
             assert call.std() > rest.std()
+
+
+def test_some_laughter_begins_and_ends_with_a_breath() -> None:
+    bouts = [Bout.draw(np.random.default_rng(seed)) for seed in range(200)]
+    assert 0.5 < np.mean([b.calls[0][0] > 0 for b in bouts]) < 0.7
+    assert 0.4 < np.mean([b.inhale[1] > 0 for b in bouts]) < 0.6
+    for b in bouts:
+        start, length = b.calls[-1]
+        assert b.inhale[0] >= start + length
+        assert b.count >= sum(b.inhale)
+    rng = np.random.default_rng(0)
+    inhaling = next(b for b in bouts if b.inhale[1])
+    heard = inhaling.inhaled(Throat.draw(rng), rng)
+    start, length = inhaling.inhale
+    assert np.abs(heard[start : start + length]).max() > 0.05
+    assert not heard[:start].any()
 
 
 def test_vowels_and_pauses_are_cut_out_of_voices() -> None:
