@@ -58,6 +58,7 @@ class LipSyncEngine:
                 f"these weights offer no window of {slots} slots: choose one of {offered}"
             )
         self.levels, self.grids = manifest.levels[slots], manifest.levels
+        self._drawn_grids = manifest.drawn_levels
         self.latent_channels, self.latent_side = manifest.latent_channels, manifest.latent_side
         self._runtime = runtime
         # A runtime with a device of its own keeps latents there; they pass through here unread.
@@ -149,6 +150,11 @@ class LipSyncEngine:
         shape = (self.latent_channels, self.latent_side, self.latent_side)
         rest = 0.0 if self._runtime.variant == REFERENCE else REST
         return RollingWindow(self.levels, shape, seed, self.grids, rest)
+
+    def grids_of(self, denoiser: OwnDenoiser | None) -> Mapping[int, tuple[float, ...]]:
+        """The noise levels that a stream's denoiser is made for, by size of the window."""
+        drawn = denoiser is not None and denoiser is self.drawn
+        return self._drawn_grids if drawn else self.grids
 
     def closed(self, stream: LipSyncStream) -> None:
         """No window of this stream will come any more; `LipSyncStream.close` says so."""

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 Latent = NDArray[np.float32]
 
 TAU = 0.93  # entry level: how much noise covers the source's own mouth (OmniSync eq. 5)
-LAST_LEVEL = 0.70  # level of the oldest slot before it is finished
+# Of the oldest slot before it is finished. The lower, the more the cached latents outweigh what is
+# heard, and the source's own mouth leaks; drawings follow only if more is kept.
+LAST_LEVEL, DRAWN_LAST_LEVEL = 0.80, 0.70
 
 
 def level_grid(slots: int, tau: float = TAU, last: float = LAST_LEVEL) -> NDArray[np.float32]:

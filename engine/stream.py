@@ -32,9 +32,9 @@ from engine.face.align import (
     similarity_from_box,
     warp_crop,
 )
-from engine.face.cover import CoverTrace
+from engine.face.cover import CoverTrace, cover_of
 from engine.face.follow import Box, FaceFollower
-from engine.face.paste import Moves, paste
+from engine.face.paste import Cover, Moves, paste
 from engine.face.points import LANDMARKS, MOUTH
 from engine.window import RollingWindow, Slot
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from engine.personal import OwnDenoiser
 
 Rgb = NDArray[np.uint8]
+Field = NDArray[np.float32]
 _STABLE = [LANDMARKS.index(point) for point in STABLE_INDICES]
 DECODED = (3 / 16, 1 / 16, 15 / 16)  # top, left and right of what paste's region touches
 FADE = 0.25  # share of the edit that comes or goes a frame when a face is found or lost
@@ -97,6 +98,8 @@ class _Held:
     mouth: tuple[float, float]
     alpha: float
     drawn: bool  # no photographed face
+    covered: Field | None = None  # what stands before the face, as the net tells it,
+    cover: Cover | None = None  # and on the crop
 
 
 class LipSyncStream:
@@ -130,7 +133,8 @@ class LipSyncStream:
         self._next_index = 0
         self._last_z: NDArray[np.float32] | None = None
         self._alpha = 0.0
-        self._cover = CoverTrace()
+        self._cover = CoverTrace()  # of frames that leave the window,
+        self._ahead: CoverTrace | None = None  # and of those that enter it, once one had a cover
 
     @property
     def frames_pushed(self) -> int:
@@ -189,7 +193,7 @@ class LipSyncStream:
             self._between[before] = held
             return None
         with self._stage("encode"):
-            z = self._encode(held)
+            held, z = self._encode(held)
         self._window.push(z, held)
         return self._window_input()
 
@@ -213,6 +217,8 @@ class LipSyncStream:
             between = self._between.pop(slot.payload.index, None)
             if between is not None:
                 # The next frame's estimate is a first one, but it knows where the mouth goes.
+                if slot.payload.covered is not None and between.crop is not None:
+                    between = _behind(between, slot.payload.covered)
                 self._middle = _Edited(
                     between, _half_way(x0[k], x0[k + 1]), _half_way(source[k], source[k + 1])
                 )
@@ -242,6 +248,7 @@ class LipSyncStream:
         self._next_index, self._last_z, self._alpha = 0, None, 0.0
         self._drawn, self._photographed = False, None
         self._cover.forget()
+        self._ahead = None
 
     def close(self) -> None:
         """Let go of everything, a personal denoiser too; the stream is over."""
@@ -276,18 +283,38 @@ class LipSyncStream:
             elif self.face_box is not None:
                 transform = similarity_from_box(self.face_box)
                 self._drawn = self._photographed != self.face_box
+            self._window.regrid(self._engine.grids_of(self.denoiser))
         self._alpha = min(1.0, self._alpha + FADE) if transform is not None else 0.0
         crop = (
             warp_crop(rgb, transform, self._engine.facts.crop_px) if transform is not None else None
         )
         return _Held(self._next_index, rgb, crop, transform, mouth, self._alpha, self._drawn)
 
-    def _encode(self, held: _Held) -> NDArray[np.float32]:
+    def _encode(self, held: _Held) -> tuple[_Held, NDArray[np.float32]]:
+        """The frame's source latent; of the face alone where something is known to stand before
+        it.
+        """
         if held.crop is not None:
             self._last_z = self._engine.encode(held.crop)
+            if self._ahead is not None and not held.drawn:
+                held = self._uncovered(held, self._ahead, self._last_z)
+        else:
+            self._ahead = None
         if self._last_z is None:
             self._last_z = np.zeros(self._window.eps.shape, np.float32)
-        return self._last_z
+        return held, self._last_z
+
+    def _uncovered(self, held: _Held, trace: CoverTrace, z: NDArray[np.float32]) -> _Held:
+        """The frame with what covers it and without, by its latent, of which nothing is edited
+        yet.
+        """
+        assert held.crop is not None
+        held = _behind(held, trace.follow(held.crop, self._moves(z, z).covered))
+        if held.cover is None:
+            self._ahead = None
+        else:
+            self._last_z = self._engine.encode(held.cover.bare)
+        return held
 
     def _window_input(self) -> WindowInput | None:
         slots = self._window.slots
@@ -321,27 +348,49 @@ class LipSyncStream:
         if held.transform is None or held.crop is None or self.bypass:
             self._cover.forget()
             return SyncedFrame(held.index, held.frame, None, held.transform is not None)
+        crop = held.crop
         with self._stage("decode"):
-            edit, moves = self._decode(edited.latent, edited.z, held.crop, held.drawn)
+            edit = self._decode(edited.latent, crop if held.cover is None else held.cover.bare)
+            moves = self._moves(edited.latent, edited.z)
         with self._stage("paste"):
             alpha = _fade_out(held.alpha, following)
-            rgb, mask = paste(held.frame, held.crop, edit, moves, held.transform, alpha)
+            cover = self._covering(held, moves)
+            rgb, mask = paste(held.frame, crop, edit, moves, held.transform, alpha, cover)
         return SyncedFrame(held.index, rgb, mask, True)
 
-    def _decode(
-        self, latent: NDArray[np.float32], z: NDArray[np.float32], crop: Rgb, drawn: bool
-    ) -> tuple[NDArray[np.float32], Moves]:
-        """The edited crop (S, S, 3) 0..255 and how the source moves; computed where it may be
-        pasted, else the source.
-        """
+    def _covering(self, held: _Held, moves: Moves) -> Cover | None:
+        """What stands before the face of a frame that leaves the window."""
+        if held.drawn:
+            # Flat ink looks like a thing before the face, and nobody holds a hand before a drawing.
+            self._cover.forget()
+            return None
+        if held.cover is not None:
+            self._cover.forget()
+            return held.cover
+        assert held.crop is not None
+        cover = cover_of(held.crop, self._cover.follow(held.crop, moves.covered))
+        if cover is not None and self._ahead is None:
+            self._ahead = CoverTrace()
+        return cover
+
+    def _decode(self, latent: NDArray[np.float32], crop: Rgb) -> Field:
+        """The edited crop (S, S, 3) 0..255; computed where it may be pasted, else the source."""
+        side = latent.shape[1]
+        top, left, right = (round(share * side) for share in DECODED)
+        pixels = crop.shape[0] // side  # a latent pixel
+        edit = crop.astype(np.float32)
+        edit[pixels * top :, pixels * left : pixels * right] = self._engine.decode(
+            latent[:, top:, left:right]
+        )
+        return edit
+
+    def _moves(self, latent: NDArray[np.float32], z: NDArray[np.float32]) -> Moves:
+        """How the source moves, likewise."""
         side = latent.shape[1]
         top, left, right = (round(share * side) for share in DECODED)
         here = (slice(None), slice(top, None), slice(left, right))
-        part = self._engine.decode(latent[here])
         moved = self._engine.move(latent[here], z[here])
-        edit = crop.astype(np.float32)
-        pixels, cells = crop.shape[0] // side, moved.kept.shape[0] // (side - top)  # a latent pixel
-        edit[pixels * top :, pixels * left : pixels * right] = part
+        cells = moved.kept.shape[0] // (side - top)
         field = (cells * side, cells * side)
         whole = Moves(
             np.zeros((*field, 2), np.float32),
@@ -350,12 +399,15 @@ class LipSyncStream:
         )
         inside = (slice(cells * top, None), slice(cells * left, cells * right))
         whole.motion[inside], whole.kept[inside] = moved.motion, moved.kept
-        if drawn:
-            # Flat ink looks like a thing before the face, and nobody holds a hand before a drawing.
-            self._cover.forget()
-            return edit, whole
         whole.covered[inside] = moved.covered
-        return edit, replace(whole, covered=self._cover.follow(crop, whole.covered))
+        return whole
+
+
+def _behind(held: _Held, covered: Field) -> _Held:
+    """The frame with what covers it, as the net tells it, and without."""
+    assert held.crop is not None
+    cover = cover_of(held.crop, covered)
+    return held if cover is None else replace(held, covered=covered, cover=cover)
 
 
 def _frames_heard(slots: Sequence[Slot[_Held]]) -> list[int]:

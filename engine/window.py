@@ -35,6 +35,7 @@ class Slot(Generic[Payload]):
 
     z: Latent
     x: Latent
+    level: float  # of the noise in x
     payload: Payload
     real: bool = (
         True  # False for the copies that fill the window at the start and push it out at the end
@@ -63,11 +64,7 @@ class RollingWindow(Generic[Payload]):
         others: Mapping[int, tuple[float, ...]] | None = None,
         rest: float = 0.0,
     ) -> None:
-        grids = {**(others or {}), len(levels): levels}
-        for grid in grids.values():
-            if list(grid) != sorted(grid) or not grid:
-                raise ValueError(f"levels must rise from the oldest slot to the newest, got {grid}")
-        self._grids = {size: np.array(grid, np.float32) for size, grid in grids.items()}
+        self.regrid({**(others or {}), len(levels): levels})
         self.size = len(levels)
         self.eps: Latent = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
         self._slots: deque[Slot[Payload]] = deque()
@@ -83,7 +80,16 @@ class RollingWindow(Generic[Payload]):
     @property
     def levels(self) -> NDArray[np.float32]:
         """(L,) of the slots at hand between `push` and `accept`."""
-        return self._grids[len(self._slots)]
+        return np.array([slot.level for slot in self._slots], np.float32)
+
+    def regrid(self, grids: Mapping[int, tuple[float, ...]]) -> None:
+        """Other levels, of every size, from the next `push` or `accept` on; slots keep the noise
+        that they have until then.
+        """
+        for grid in grids.values():
+            if list(grid) != sorted(grid) or not grid:
+                raise ValueError(f"levels must rise from the oldest slot to the newest, got {grid}")
+        self._grids = {size: np.array(grid, np.float32) for size, grid in grids.items()}
 
     def resize(self, size: int) -> None:
         """The number of slots from the next tick on; a larger window fills tick by tick.
@@ -108,10 +114,10 @@ class RollingWindow(Generic[Payload]):
         if self._pushed:
             raise RuntimeError("push before the last estimate was accepted")
         if not self._slots:
-            for level in self._grids[self.size][:-1]:
-                self._slots.append(Slot(z, self.noised(z, float(level)), payload, real=False))
+            for level in self._grids[self.size][:-1].tolist():
+                self._slots.append(Slot(z, self.noised(z, level), level, payload, real=False))
         tau = float(self._grids[len(self._slots) + 1][-1])
-        self._slots.append(Slot(z, self.noised(z, tau), payload, real))
+        self._slots.append(Slot(z, self.noised(z, tau), tau, payload, real))
         self._pushed = True
 
     def noised(self, latent: Latent, level: float) -> Latent:
@@ -135,8 +141,8 @@ class RollingWindow(Generic[Payload]):
         leaving = max(0, len(self._slots) - self.size + 1)
         done = [(estimate, self._slots.popleft()) for estimate in x0[:leaving]]
         levels = self._grids[len(self._slots) + 1]
-        for level, slot, estimate in zip(levels, self._slots, x0[leaving:], strict=False):
-            slot.x = self.noised(estimate, float(level))
+        for level, slot, estimate in zip(levels.tolist(), self._slots, x0[leaving:], strict=False):
+            slot.x, slot.level = self.noised(estimate, level), level
         self._pushed = False
         return done
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from engine.engine import WEIGHTS
-from engine.flow import TAU, level_grid
+from engine.flow import DRAWN_LAST_LEVEL, LAST_LEVEL, TAU, level_grid
 from engine.media import MediaError
 from engine.model.audio_encoder import AudioEncoder
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
@@ -99,7 +99,8 @@ def write_manifest(
         "latent_channels": pixels.latent_channels,
         "latent_side": pixels.latent_side,
         "tau": TAU,
-        "levels": {str(n): [round(float(v), 4) for v in level_grid(n)] for n in (1, 2, 3, 4)},
+        "levels": _levels(LAST_LEVEL),
+        **({"drawn_levels": _levels(DRAWN_LAST_LEVEL)} if DRAWN in files[REFERENCE] else {}),
         "default_strength": args.strength,
         "default": args.default if args.default in files else REFERENCE,
         "files": files,
@@ -111,6 +112,10 @@ def write_manifest(
         "credit": "see model_card.md",
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _levels(last: float) -> dict[str, list[float]]:
+    return {str(n): [round(float(v), 4) for v in level_grid(n, TAU, last)] for n in (1, 2, 3, 4)}
 
 
 def _file(graph: str, ending: str) -> str:

@@ -66,7 +66,7 @@ class QueueSampler(WindowSampler):
             return (self.draw_queue() if queue else self.draw(batch)).to(device)
 
     def draw_queue(self) -> Window:
-        grid = torch.from_numpy(level_grid(SLOTS, self.config.tau))
+        grid = torch.from_numpy(level_grid(SLOTS, self.config.tau, self.config.last))
         back = torch.arange(SLOTS - 1, -1, -1)
         targets, sources, xs, levels, rows = [], [], [], [], []
         for run in self._runs:

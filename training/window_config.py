@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.flow import TAU
+from engine.flow import LAST_LEVEL, TAU
 
 # Of shards, each a folder of its name, and the frames of a mouth track that training uses. Moments
 # are portraits and rendered heads, sketches drawn faces, for a moment each: many more faces for the
-# same work, as strangers want them.
+# same work.
 FRAMES_USED = {
     "grid": 75,
     "portraits": 30,
@@ -32,6 +32,7 @@ class WindowConfig:
     )
     # Mostly single frames: neighbours teach little more than one of them, and cost as much.
     slots: tuple[tuple[int, float], ...] = ((1, 0.75), (2, 0.03), (3, 0.19), (4, 0.03))
+    last: float = LAST_LEVEL  # level of the oldest slot of a window
     tau: float = TAU  # the entry's level; 1: pure noise, no progressive initialisation
     level_jitter: float = 0.06
     # Of single frames: at the entry the whole edit is to be made; below, x shows most of it.

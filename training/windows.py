@@ -122,13 +122,13 @@ class WindowSampler:
 
     def _levels(self, batch: int, slots: int) -> Tensor:
         c = self.config
-        grid = torch.from_numpy(level_grid(slots, c.tau)).expand(batch, slots)
+        grid = torch.from_numpy(level_grid(slots, c.tau, c.last)).expand(batch, slots)
         level = grid + c.level_jitter * torch.randn(batch, slots, generator=self.generator)
         free = torch.rand(batch, 1, generator=self.generator) < c.free_levels
         drawn = torch.rand(batch, slots, generator=self.generator).sort(1).values
         if slots == 1:
             # One frame stands for any slot: its age is told by its level.
-            one = torch.from_numpy(level_grid(SLOTS, c.tau))
+            one = torch.from_numpy(level_grid(SLOTS, c.tau, c.last))
             weights = torch.tensor(c.single_levels)
             picked = torch.multinomial(weights, batch, True, generator=self.generator)[:, None]
             level = one[picked] + c.level_jitter * torch.randn(batch, 1, generator=self.generator)

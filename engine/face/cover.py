@@ -1,4 +1,9 @@
-"""What stands before a face stays there: a frame in which the net misses it does not uncover it."""
+"""What stands before a face, a hand or a microphone: where it is, and the face without it.
+
+It stays as it is, and a frame in which the net misses it does not uncover it. The denoiser would
+take it for a part of the face, which moves: so once it is found, the networks are shown the face
+with the colours around it in its place.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,48 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.face.fill import filled
+from engine.face.paste import Cover, region, smooth_step
+
 Rgb = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
 GOES = 0.05  # share of what is no longer seen that goes each frame; what is seen comes at once
 OTHER = 24.0  # grey levels by which a place differs where something else is now: it goes at once
+SURE = (0.6, 0.85)  # of `covered`: below the first all is face, above the second nothing
+COVERED = (0.3, 0.6)  # the same once its edges are the crop's
+EDGE = 1 / 48, 12.0  # reach, crop units, and contrast, grey levels, of a cover's own edges
+RIM_PX = 2  # beyond its edge, where its colours are mixed with the face's
+
+
+def cover_of(crop: Rgb, covered: Field) -> Cover | None:
+    """What stands before the face of a crop uint8 (S, S, 3), its edges where the crop has them
+    (fast guided filter, He and Sun 2015, arXiv 1505.00996); None where nothing does, or not before
+    the mouth.
+    """
+    if covered[region(len(covered)) > 0].max() < SURE[0]:
+        return None
+    size, (reach, contrast) = crop.shape[0], EDGE
+    half = (size // 2, size // 2)
+    side = 2 * round(reach * size / 2) + 1
+    guide = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    light = cv2.resize(guide, half, interpolation=cv2.INTER_AREA)
+    said = cv2.resize(smooth_step(covered, SURE), half, interpolation=cv2.INTER_LINEAR)
+
+    def mean(field: Field) -> Field:
+        blurred: Field = cv2.boxFilter(field, -1, (side, side), borderType=cv2.BORDER_REPLICATE)
+        return blurred
+
+    mean_light, mean_said = mean(light), mean(said)
+    spread = mean(light * light) - mean_light * mean_light + np.float32(contrast**2)
+    slope = cv2.divide(mean(light * said) - mean_light * mean_said, spread)
+    line = cv2.merge([mean(slope), mean(mean_said - slope * mean_light)])
+    factor, offset = cv2.split(cv2.resize(line, (size, size), interpolation=cv2.INTER_LINEAR))
+    share = smooth_step(factor * guide + offset, COVERED)
+    rim = cv2.dilate(share, np.ones((2 * RIM_PX + 1,) * 2, np.uint8))
+    around = np.clip(np.round(filled(crop, 1 - rim)), 0, 255)
+    bare = np.where((rim > 0)[..., None], around, crop).astype(np.uint8)
+    return Cover(share, rim, bare)
 
 
 class CoverTrace:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ from engine.face.align import Similarity
 
 Rgb = NDArray[np.uint8]
 Field = NDArray[np.float32]
+Picture = TypeVar("Picture", NDArray[np.uint8], NDArray[np.float32])
 
 CENTRE = (0.5, 0.60)  # of the editable region, crop units: lips, chin and the cheeks beside them
 RADII = (0.40, 0.38)
@@ -28,9 +30,6 @@ STILL = (0.0008, 0.0024)  # motion below the first, crop units, is none; above t
 SHOWN = (0.02, 0.10)  # the same for the share of decoded pixels
 COARSE = 1 / 128  # sigma that parts coarse from detail, crop units
 CORRECTED = (2.0, 6.0)  # grey levels by which the coarse part is off: below the first it stays
-SURE = (0.6, 0.85)  # of `covered`: below the first all is face, above the second nothing
-COVERED = (0.3, 0.6)  # the same once its edges are the crop's
-EDGE = 1 / 48, 12.0  # reach, crop units, and contrast, grey levels, of a cover's own edges
 WRONG = (10.0, 25.0)  # the same: above the second the moved source is wrong, and not shown at all
 
 
@@ -46,6 +45,19 @@ class Moves:
     motion: Field
     kept: Field
     covered: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """What stands before a face, on its crop.
+
+    share: (S, S), 0..1: how much of a pixel is its own. rim: the same and what lies at its edge,
+    whose colours are mixed. bare: uint8 (S, S, 3), the crop without it, other colours in its place.
+    """
+
+    share: Field
+    rim: Field
+    bare: Rgb
 
 
 @lru_cache(4)
@@ -112,34 +124,7 @@ def _in_frame(fields: Field, transform: Similarity) -> Field:
     return cv2.merge([a * u + b * v, a * v - b * u])
 
 
-def _cover(crop: Rgb, covered: Field) -> Field | None:
-    """What stands before the face, (S, S) 0..1, its edges where the crop has them (fast guided
-    filter, He and Sun 2015, arXiv 1505.00996); None where nothing does, or not before the mouth.
-    """
-    if covered[region(len(covered)) > 0].max() < SURE[0]:
-        return None
-    size, (reach, contrast) = crop.shape[0], EDGE
-    half = (size // 2, size // 2)
-    side = 2 * round(reach * size / 2) + 1
-    guide = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    light = cv2.resize(guide, half, interpolation=cv2.INTER_AREA)
-    said = cv2.resize(smooth_step(covered, SURE), half, interpolation=cv2.INTER_LINEAR)
-
-    def mean(field: Field) -> Field:
-        blurred: Field = cv2.boxFilter(field, -1, (side, side), borderType=cv2.BORDER_REPLICATE)
-        return blurred
-
-    mean_light, mean_said = mean(light), mean(said)
-    spread = mean(light * light) - mean_light * mean_light + np.float32(contrast**2)
-    slope = cv2.divide(mean(light * said) - mean_light * mean_said, spread)
-    line = cv2.merge([mean(slope), mean(mean_said - slope * mean_light)])
-    factor, offset = cv2.split(cv2.resize(line, (size, size), interpolation=cv2.INTER_LINEAR))
-    return smooth_step(factor * guide + offset, COVERED)
-
-
-def _drawn(
-    crop: Rgb, edit: Field, fields: Field, alpha: float, cover: Field | None
-) -> tuple[Field, Field, Field]:
+def _drawn(crop: Rgb, edit: Field, fields: Field, alpha: float) -> tuple[Field, Field, Field]:
     """What is added to the moved source, on the crop: decoded pixels by their share and the coarse
     correction (S, S, 3); that share (S, S); and how much is corrected (S, S), grey levels.
     """
@@ -153,11 +138,15 @@ def _drawn(
     amount = cv2.max(cv2.max(red, green), blue)
     shown = region(size) * np.float32(alpha)
     share = cv2.max(generated, shown * smooth_step(amount, WRONG))
-    if cover is not None:  # no second hand on skin that comes out from under one
-        share = cv2.max(share, shown * cv2.remap(cover, x, y, cv2.INTER_LINEAR))
     weight = (shown - share).clip(0) * smooth_step(amount, CORRECTED)
     drawn = cv2.merge([share] * 3) * edit + cv2.merge([weight] * 3) * off
     return drawn, share, amount * weight
+
+
+def _blend(picture: Picture, below: Picture, share: Field) -> Picture:
+    """`picture` by its share (H, W), the rest from `below`."""
+    blended: Picture = cv2.blendLinear(picture, below, share, 1 - share)
+    return blended
 
 
 def _box(transform: Similarity, width: int, height: int) -> tuple[int, int, int, int]:
@@ -178,6 +167,7 @@ def paste(
     moves: Moves,
     transform: Similarity,
     alpha: float,
+    cover: Cover | None = None,
 ) -> tuple[Rgb, Field]:
     """Make a frame's mouth the edited one.
 
@@ -188,6 +178,7 @@ def paste(
         moves: how the source's pixels make the edit, and where they cannot.
         transform: frame pixels to crop units.
         alpha: 0..1, fades an edit in or out as a face comes and goes.
+        cover: what stands before the face, which stays.
     Returns:
         the new frame, and the mask float32 (H, W): 0 exactly where the frame is the source, bit for
         bit.
@@ -199,14 +190,15 @@ def paste(
         return out, mask
     size = (x1 - x0, y1 - y0)
 
-    def onto_frame(picture: Field) -> Field:
+    def onto_frame(picture: Picture) -> Picture:
         inverse = cv2.invertAffineTransform(transform.matrix(picture.shape[0]))
         inverse[:, 2] -= (x0, y0)
-        warped: Field = cv2.warpAffine(picture, inverse, size, flags=cv2.INTER_LINEAR)
+        warped: Picture = cv2.warpAffine(picture, inverse, size, flags=cv2.INTER_LINEAR)
         return warped
 
-    fields, cover = _fields(moves.motion, moves.kept, alpha), _cover(crop, moves.covered)
-    drawn, share, corrected = _drawn(crop, match_colour(edit, crop), fields, alpha, cover)
+    fields = _fields(moves.motion, moves.kept, alpha)
+    bare = crop if cover is None else cover.bare
+    drawn, share, corrected = _drawn(bare, match_colour(edit, bare), fields, alpha)
     dx, dy = cv2.split(onto_frame(_in_frame(fields, transform)))
     amounts = cv2.merge([share, cv2.max(share, corrected / CORRECTED[1])])
     generated, drawn_on = cv2.split(onto_frame(amounts))
@@ -214,15 +206,21 @@ def paste(
     _, changed = cv2.threshold(changed, 1 / 64, 0, cv2.THRESH_TOZERO)
     x = dx + np.arange(x0, x1, dtype=np.float32)
     y = dy + np.arange(y0, y1, dtype=np.float32)[:, None]
-    moved = cv2.remap(frame, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    source = frame
+    if cover is not None:  # no second hand on skin that comes out from under one
+        source = out.copy()
+        source[y0:y1, x0:x1] = _blend(
+            onto_frame(cover.bare), source[y0:y1, x0:x1], onto_frame(cover.rim)
+        )
+    moved = cv2.remap(source, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     pixels = onto_frame(drawn)
     left = cv2.merge([1 - generated] * 3)
     blended = cv2.add(pixels, left * moved, dtype=cv2.CV_8U)
     below = out[y0:y1, x0:x1]
     if cover is not None:
-        bare = 1 - onto_frame(cover)
-        blended = cv2.blendLinear(blended, below, bare, 1 - bare)
-        changed *= bare
+        left_bare = 1 - onto_frame(cover.share)
+        blended = _blend(blended, below, left_bare)
+        changed *= left_bare
     out[y0:y1, x0:x1] = cv2.copyTo(blended, (changed > 0).view(np.uint8), below.copy())
     mask[y0:y1, x0:x1] = cv2.min(changed, 1.0)
     return out, mask

@@ -57,6 +57,13 @@ class Runtime(Protocol):
         ...
 
 
+Grids = dict[int, tuple[float, ...]]  # window size -> noise levels, oldest slot first
+
+
+def _grids(stored: dict[str, list[float]]) -> Grids:
+    return {int(size): tuple(levels) for size, levels in stored.items()}
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What ships in a weights folder (manifest.json)."""
@@ -67,7 +74,8 @@ class Manifest:
     latent_channels: int
     latent_side: int
     tau: float
-    levels: dict[int, tuple[float, ...]]  # window size -> noise levels, oldest slot first
+    levels: Grids
+    drawn_levels: Grids  # of the denoiser for drawings
     default_strength: float
     default: str  # variant that runs unless another is asked for
     files: dict[str, dict[str, str]]  # variant -> graph -> file name
@@ -114,7 +122,8 @@ class Manifest:
             latent_channels=stored["latent_channels"],
             latent_side=stored["latent_side"],
             tau=stored["tau"],
-            levels={int(k): tuple(v) for k, v in stored["levels"].items()},
+            levels=_grids(stored["levels"]),
+            drawn_levels=_grids(stored.get("drawn_levels", stored["levels"])),
             default_strength=stored["default_strength"],
             default=stored.get("default", REFERENCE),
             files=stored["files"],

@@ -71,12 +71,16 @@ def test_nothing_stands_before_a_drawing(
 
     monkeypatch.setattr(engine, "move", all_covered)
     stream = engine.open_stream(face_box=BOX)
-    crop = cv2.resize(drawing()[100:340, 180:420], (engine.facts.crop_px,) * 2)
-    z = engine.encode(crop)
-    _, before_a_face = stream._decode(z, z, crop, drawn=False)
-    _, before_a_drawing = stream._decode(z, z, crop, drawn=True)
-    assert before_a_face.covered.max() == 1
-    assert not before_a_drawing.covered.any()
+    for _ in range(5):
+        stream.push_frame(drawing())
+    held = stream._window.slots[-1].payload
+    assert held.drawn
+    assert held.cover is None
+    moves = all_covered(*2 * (engine.encode(held.crop),))
+    assert stream._covering(held, moves) is None
+    before_a_face = stream._covering(replace(held, drawn=False), moves)
+    assert before_a_face is not None
+    assert before_a_face.share.min() == 1
 
 
 def test_a_person_goes_first(tmp_path: Path, engine: LipSyncEngine) -> None:

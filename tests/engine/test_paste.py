@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from engine.face.align import MOUTH_CENTRE, Similarity, warp_crop
-from engine.face.paste import Moves, _cover, match_colour, paste, region
+from engine.face.cover import cover_of
+from engine.face.paste import Moves, match_colour, paste, region
 
 CROP, FIELD = 192, 64
 STILL = np.zeros((FIELD, FIELD, 2), np.float32)
@@ -42,7 +43,8 @@ def pasted(
         edit = cv2.remap(crop, x + at, y + at[:, None], cv2.INTER_LINEAR).astype(np.float32)
     if covered is None:
         covered = np.zeros_like(kept)
-    return paste(frame, crop, edit, Moves(motion, kept, covered), transform, alpha)
+    moves, cover = Moves(motion, kept, covered), cover_of(crop, covered)
+    return paste(frame, crop, edit, moves, transform, alpha, cover)
 
 
 def filled_mouth(value: float) -> tuple[np.ndarray, np.ndarray]:
@@ -223,6 +225,6 @@ def test_doubt_covers_nothing(microphone: tuple[Rgb, np.ndarray]) -> None:
 def test_a_collar_below_the_region_is_no_cover() -> None:
     collar = np.zeros((FIELD, FIELD), np.float32)
     collar[-1] = 1.0
-    assert _cover(grain(CROP, CROP), collar) is None
+    assert cover_of(grain(CROP, CROP), collar) is None
     collar[-20:] = 1.0
-    assert _cover(grain(CROP, CROP), collar) is not None
+    assert cover_of(grain(CROP, CROP), collar) is not None
