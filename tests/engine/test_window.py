@@ -146,3 +146,17 @@ def test_guidance_weight_peaks_at_the_mouth_and_decays_with_the_level() -> None:
     assert (np.diff(early) < 0).all()
     assert early[0] == pytest.approx(4.0 * 0.9**1.5)
     assert (late < early).all()
+
+
+def test_other_levels_hold_from_the_next_noise_on() -> None:
+    window: RollingWindow[int] = RollingWindow((0.3, 0.6, 0.85), SHAPE)
+    window.push(latent(0), 0)
+    window.accept(window.z())
+    window.regrid({3: (0.5, 0.7, 0.9)})
+    window.push(latent(1), 1)
+    np.testing.assert_allclose(window.levels, [0.3, 0.6, 0.9])  # what the slots hold
+    window.accept(window.z())
+    window.push(latent(2), 2)
+    np.testing.assert_allclose(window.levels, [0.5, 0.7, 0.9])
+    with pytest.raises(ValueError, match="levels must rise"):
+        window.regrid({2: (0.9, 0.7)})

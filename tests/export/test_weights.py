@@ -12,6 +12,7 @@ pytest.importorskip("onnx")
 
 from engine import EngineError, LipSyncEngine  # noqa: E402
 from engine.engine import WEIGHTS  # noqa: E402
+from engine.flow import DRAWN_LAST_LEVEL, LAST_LEVEL  # noqa: E402
 from engine.model.audio_encoder import AudioEncoder  # noqa: E402
 from engine.model.autoencoder import Autoencoder  # noqa: E402
 from engine.model.dit import Denoiser  # noqa: E402
@@ -56,6 +57,8 @@ def test_calibrated_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         graphs = manifest["parity"][variant]
         assert set(graphs) == {"encoder", "audio", "denoiser", "drawn", "decoder", "motion"}
         assert all(0 < o["rms"] < largest for outputs in graphs.values() for o in outputs.values())
+    assert manifest["levels"]["3"][0] == LAST_LEVEL
+    assert manifest["drawn_levels"]["3"][0] == DRAWN_LAST_LEVEL
     assert Manifest.read(weights).path(DRAWN, "int8").name == "denoiser.drawn.int8.onnx"
     engine = LipSyncEngine.load(weights)
     assert engine.facts.runtime == "onnxruntime:int8"

@@ -125,7 +125,7 @@ def write_markdown(path: Path, conditions: dict[str, Any], verdicts: list[Verdic
     ):
         parts += [f"{title}\n\n{_special(v)}" for v in of_kind[kind]]
     if of_kind[Kind.SYNC]:
-        parts.append(_success(verdicts))
+        parts += [_success(verdicts), _clips(of_kind[Kind.SYNC])]
     _write(path, "\n\n".join(parts) + "\n")
 
 
@@ -236,3 +236,15 @@ def _success(verdicts: list[Verdict]) -> str:
     )
     table = _table(["group", "successes", "rate"], rows)
     return f"## Success rate, by groups as AIGC-LipSync has them\n\n{table}\n\n{note}"
+
+
+def _clips(verdicts: list[Verdict]) -> str:
+    head = ["set", "clip", "r", "amplitude", "sharpness", "lost", "fails"]
+    rows = []
+    for v in verdicts:
+        for judgement, failed in zip(v.judgements, v.failures, strict=True):
+            sync, m = pooled([judgement.judged]), judgement.measured
+            figures = [number(sync.r, 3), number(sync.amplitude), number(m.sharpness)]
+            lost = f"{100 * m.lost:.1f} %"
+            rows.append([v.name, judgement.clip.name, *figures, lost, ", ".join(failed) or "-"])
+    return f"## Clip by clip\n\n{_table(head, rows)}"

@@ -9,6 +9,7 @@ from enum import StrEnum
 from training.evaluation.clip import Clip
 from training.evaluation.sets import (
     cartoon,
+    conditions,
     drift,
     folder,
     occluded,
@@ -57,6 +58,10 @@ SETS: dict[str, JudgedSet] = {
     "painted": JudgedSet("test portraits painted or drawn by a filter", portraits.painted),
     "cartoon": JudgedSet("pytoon faces, box given by hand", cartoon.cartoon, quick=True),
     "occluded": JudgedSet("hand or microphone before the mouth", occluded.occluded, quick=True),
+    "conditions": JudgedSet(
+        "glasses, beard, light, sizes of faces, loudness, whisper: a clip each",
+        conditions.conditions,
+    ),
     "silence": JudgedSet(
         "no voice: silence, noise, breath, laughter, music", silence.silence, Kind.SILENCE, True
     ),
