@@ -79,7 +79,7 @@ def test_nothing_stands_before_a_drawing(
     moves = all_covered(*2 * (engine.encode(held.crop),))
     assert stream._covering(held, moves) is None
     grid = engine.grids_of(engine.drawn)[3]
-    np.testing.assert_allclose(stream._window.levels, grid[:-1])  # one has left, the others came down
+    np.testing.assert_allclose(stream._window.levels, grid[:-1])  # one has left
     before_a_face = stream._covering(replace(held, drawn=False), moves)
     assert before_a_face is not None
     assert before_a_face.share.min() == 1

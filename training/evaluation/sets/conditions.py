@@ -58,6 +58,10 @@ def _scaled(drive: Drive, name: str, gain: float) -> Drive:
     return replace(drive, name=f"{drive.name}, {name}", pcm=pcm)
 
 
+def _as_it_is(drive: Drive) -> Drive:
+    return drive
+
+
 def _whispered(drive: Drive) -> Drive:
     pcm = revoice(drive.pcm, np.random.default_rng(0), whisper=1.0)
     return replace(drive, name=f"{drive.name}, whispered", pcm=pcm)
@@ -81,11 +85,9 @@ def conditions(stock: Stock, plan: Plan) -> list[Clip]:
         "quiet voice": lambda d: _scaled(d, "quiet", 0.03),
         "whispered": _whispered,
     }
-    every = [(name, source, None) for name, source in pictures.items()]
-    every += [(name, plain, voice) for name, voice in voices.items()]
-    clips = []
-    for k in plan.some(len(every), 0):
-        name, source, voice = every[k]
-        drive = stock.drive(8000 + k, plan.seconds)
-        clips.append(Clip(name, Group.REALISTIC, source(), voice(drive) if voice else drive))
+    names, clips = [*pictures, *voices], []
+    for k in plan.some(len(names), 0):
+        name, drive = names[k], stock.drive(8000 + k, plan.seconds)
+        source = pictures.get(name, plain)()
+        clips.append(Clip(name, Group.REALISTIC, source, voices.get(name, _as_it_is)(drive)))
     return clips
