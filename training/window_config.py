@@ -25,10 +25,10 @@ class WindowConfig:
     """Thresholds are noise levels, rescaled from the paper's 850/1000 to 16 x 16 latents."""
 
     share: tuple[tuple[str, float], ...] = (
-        ("grid", 0.27),
-        ("portraits", 0.39),
-        ("rendered", 0.22),
-        ("drawn", 0.12),
+        ("grid", 0.25),
+        ("portraits", 0.27),
+        ("moments", 0.28),
+        ("rendered", 0.20),
     )
     # Mostly single frames: neighbours teach little more than one of them, and cost as much.
     slots: tuple[tuple[int, float], ...] = ((1, 0.75), (2, 0.03), (3, 0.19), (4, 0.03))
