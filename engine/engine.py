@@ -152,7 +152,9 @@ class LipSyncEngine:
         return RollingWindow(self.levels, shape, seed, self.grids, rest)
 
     def grids_of(self, denoiser: OwnDenoiser | None) -> Mapping[int, tuple[float, ...]]:
-        """The noise levels that a stream's denoiser is made for, by size of the window."""
+        """Noise levels, 0..1, oldest slot first, by size of the window, that a stream's denoiser is
+        made for (None: the engine's own).
+        """
         drawn = denoiser is not None and denoiser is self.drawn
         return self._drawn_grids if drawn else self.grids
 

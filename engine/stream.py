@@ -122,6 +122,7 @@ class LipSyncStream:
         self._follower = FaceFollower(engine.landmarks)
         self._sound = SoundRing()
         self._window: RollingWindow[_Held] = engine.open_window(seed)
+        self._grids = engine.grids_of(None)  # the window's
         self.every_second = False
         self._entered = True  # whether the last frame went into the window
         self._between: dict[int, _Held] = {}  # by the index of the frame before, in the window
@@ -283,7 +284,10 @@ class LipSyncStream:
             elif self.face_box is not None:
                 transform = similarity_from_box(self.face_box)
                 self._drawn = self._photographed != self.face_box
-            self._window.regrid(self._engine.grids_of(self.denoiser))
+            grids = self._engine.grids_of(self.denoiser)
+            if grids is not self._grids:
+                self._window.regrid(grids)
+                self._grids = grids
         self._alpha = min(1.0, self._alpha + FADE) if transform is not None else 0.0
         crop = (
             warp_crop(rgb, transform, self._engine.facts.crop_px) if transform is not None else None
