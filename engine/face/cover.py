@@ -50,8 +50,11 @@ def cover_of(crop: Rgb, covered: Field) -> Cover | None:
     factor, offset = cv2.split(cv2.resize(line, (size, size), interpolation=cv2.INTER_LINEAR))
     share = smooth_step(factor * guide + offset, COVERED)
     rim = cv2.dilate(share, np.ones((2 * RIM_PX + 1,) * 2, np.uint8))
-    around = np.clip(np.round(filled(crop, 1 - rim)), 0, 255)
-    bare = np.where((rim > 0)[..., None], around, crop).astype(np.uint8)
+    # At half its size: what is filled in has no detail.
+    small = cv2.resize(crop, half, interpolation=cv2.INTER_AREA)
+    known = 1 - cv2.resize(rim, half, interpolation=cv2.INTER_AREA)
+    around = cv2.resize(filled(small, known), (size, size), interpolation=cv2.INTER_LINEAR)
+    bare = cv2.copyTo(cv2.convertScaleAbs(around), (rim > 0).view(np.uint8), crop.copy())
     return Cover(share, rim, bare)
 
 
