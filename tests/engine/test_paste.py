@@ -199,7 +199,7 @@ def test_what_stands_before_the_face_stays(microphone: tuple[Rgb, np.ndarray], s
     assert (out[beside] != frame[beside]).any()  # the mouth beside it is edited still
 
 
-def test_skin_that_comes_out_from_under_a_cover_is_decoded(
+def test_skin_that_comes_out_from_under_a_cover_shows_none_of_it(
     microphone: tuple[Rgb, np.ndarray],
 ) -> None:
     frame, solid = microphone

@@ -172,7 +172,8 @@ def _sync(verdicts: list[Verdict]) -> str:
     note = (
         "r: output's against true opening, each clip z-scored; interval: clips resampled. Lip"
         " distance: landmarks against the true mouth's after similarity alignment, in inter-ocular"
-        " distances, where the same person's true mouth is known."
+        " distances, where the same person's true mouth is known. What stands before a face is"
+        " taken away before the judge looks (training.judge_report says why)."
     )
     return f"## Sync\n\n{_table(head, rows)}\n\n{note}"
 
