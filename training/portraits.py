@@ -21,6 +21,14 @@ from engine.face.align import STABLE_INDICES, Similarity, fit_similarity, warp_c
 from training.augment import Look, smooth_drift
 from training.grid import CROP_PX, Clip, load_clip, smooth_stable
 from training.lip_pose import LIPS_INNER, opening
+from training.mouth_inside import (
+    WITHIN,
+    Palette,
+    cover_and_shade,
+    palette_of,
+    recoloured,
+    teeth_light,
+)
 from training.occluders import Occluder
 from training.splits import data_dir, held_out, refuse_held_out
 from training.window_config import FRAMES_USED
@@ -32,14 +40,10 @@ OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
     148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
-CHEEKS = (50, 280, 205, 425, 117, 346)
-TEETH_HUE = np.array([1.12, 1.0, 0.88], np.float32)
-TEETH_AT_1, TEETH_EXPONENT = 27.4, 0.375
-GRID_TEETH = np.array([157, 127, 100], np.float32)  # of a sentence that hardly shows them
-SHADED = 0.7  # of a smile's brightness: a talker's teeth lie in the shade of his lips
 UPPER_INNER = (191, 80, 81, 82, 13, 312, 311, 310, 415)  # inner lips, left to right
 LOWER_INNER = (95, 88, 178, 87, 14, 317, 402, 318, 324)
 SHARPEN = 0.8  # of the mouth's inside
+WIDER = 1.15  # than the inner lips is what fills them, for a soft edge
 UPPER_SHARE = 0.3  # of an opening that the upper lip makes
 # Share of shards in which something hides part of the mouth.
 COVERED = {"portraits": 0.15, "moments": 0.35}
@@ -107,58 +111,25 @@ _FAN = np.array([[i, (i + 1) % 20, 20] for i in range(20)], np.int32)
 @dataclass(frozen=True)
 class Portrait:
     """A still face on the canvas: image float32 (CANVAS_PX, CANVAS_PX, 3), points (478, 2) canvas
-    px, where they would lie with the mouth closed, and the colour of its teeth (3,).
+    px, where they would lie with the mouth closed, and the colours of its mouth's inside.
     """
 
     image: NDArray[np.float32]
     points: NDArray[np.float32]
     closed: NDArray[np.float32]
-    teeth: NDArray[np.float32]
+    inside: Palette
 
 
 @dataclass(frozen=True)
 class Driver:
     """A talking clip on the canvas: frames (T, CANVAS_PX, CANVAS_PX, 3), points (T, 478, 2), its
-    closed mouth (478, 2), and the colour of its teeth (3,).
+    closed mouth (478, 2), and its teeth's luma.
     """
 
     frames: NDArray[np.uint8]
     points: NDArray[np.float32]
     closed: NDArray[np.float32]
-    teeth: NDArray[np.float32]
-
-
-def skin_on(image: NDArray[np.float32], points: NDArray[np.float32]) -> float:
-    """Luminance of the cheeks, grey levels."""
-    at = np.clip(np.round(points[list(CHEEKS)]).astype(int), 3, len(image) - 4)
-    return float(np.median([image[y - 3 : y + 4, x - 3 : x + 4].mean() for x, y in at]))
-
-
-def teeth_on(frames: NDArray[np.uint8], points: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Colour of a talker's teeth, (3,): of what is bright and pale in his widest open mouths.
-    frames (T, S, S, 3), points (T, 478, 2); None where he hardly opens it.
-    """
-    found = []
-    for t in np.argsort(opening(points))[-6:]:
-        inside = np.zeros(frames.shape[1:3], np.uint8)
-        cv2.fillPoly(inside, [np.round(points[t, list(LIPS_INNER)]).astype(np.int32)], 1)
-        pixels = frames[t][cv2.erode(inside, np.ones((3, 3), np.uint8)) > 0].astype(np.float32)
-        if len(pixels) < 80:
-            continue
-        bright = pixels[pixels.mean(1) > np.median(pixels.mean(1))]
-        gaudy = np.ptp(bright, axis=1) / np.maximum(bright.max(1), 1)
-        found.append(np.median(bright[gaudy <= np.median(gaudy)], axis=0))
-    return np.median(found, axis=0).astype(np.float32) if found else None
-
-
-def teeth_of(skin: float) -> NDArray[np.float32]:
-    """Colour of the teeth to be expected under skin of this luminance, (3,).
-
-    Measured on the sixty training portraits that show theirs: their hue does not follow the skin's,
-    and their brightness follows it little.
-    """
-    colour: NDArray[np.float32] = TEETH_HUE * TEETH_AT_1 * skin**TEETH_EXPONENT
-    return colour
+    teeth: float
 
 
 def _on_canvas(transform: Similarity) -> Similarity:
@@ -182,9 +153,8 @@ def driver_of(clip: Clip) -> Driver:
     placed = [t.apply(p) for p, t in zip(clip.points, transforms, strict=True)]
     points = np.stack(placed) * CANVAS_PX
     closed = points[np.argsort(opening(points))[:5]].mean(0)
-    teeth = teeth_on(frames, points)
     points = points.astype(np.float32)
-    return Driver(frames, points, closed, GRID_TEETH if teeth is None else teeth)
+    return Driver(frames, points, closed, teeth_light(frames, points))
 
 
 def with_closed_mouth(points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -220,8 +190,7 @@ def load_portrait(path: Path, labels: Path, largest_opening: float = 0.2) -> Por
     rgb = np.asarray(cv2.imread(str(path)))[:, :, ::-1]
     image = warp_crop(np.ascontiguousarray(rgb), canvas, CANVAS_PX).astype(np.float32)
     placed = canvas.apply(points) * CANVAS_PX
-    teeth = SHADED * teeth_of(skin_on(image, placed))
-    return Portrait(image, placed, with_closed_mouth(placed), teeth)
+    return Portrait(image, placed, with_closed_mouth(placed), palette_of(image, placed))
 
 
 def as_another(portrait: Portrait, rng: np.random.Generator) -> Portrait:
@@ -244,7 +213,7 @@ def as_another(portrait: Portrait, rng: np.random.Generator) -> Portrait:
             out = points - shift[at[:, 1], at[:, 0]]
         return out
 
-    return Portrait(image, moved(portrait.points), moved(portrait.closed), portrait.teeth)
+    return Portrait(image, moved(portrait.points), moved(portrait.closed), portrait.inside)
 
 
 def _follow(points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -279,20 +248,19 @@ def drive(
     inner = to[list(LIPS_INNER)]
     if np.linalg.norm(to[13] - to[14]) > 0.8:
         source = now[list(LIPS_INNER)]
-        tint = np.clip(portrait.teeth / driver.teeth, 0.4, 1.6) * inside_tint
-        mouth = driver.frames[t].astype(np.float32) * tint
+        source = source.mean(0) + WITHIN * (source - source.mean(0))
+        wider = inner.mean(0) + (inner - inner.mean(0)) * WIDER
+        mouth = recoloured(driver.frames[t].astype(np.float32), driver.teeth, portrait.inside)
         filled = out.copy()
         _raster(
             filled,
-            np.clip(mouth, 0, 255),
-            np.concatenate([inner, inner.mean(0)[None]]).astype(np.float64),
+            np.clip(mouth * inside_tint, 0, 255),
+            np.concatenate([wider, wider.mean(0)[None]]).astype(np.float64),
             np.concatenate([source, source.mean(0)[None]]).astype(np.float64),
             _FAN,
         )
-        mask = np.zeros((CANVAS_PX, CANVAS_PX), np.float32)
-        cv2.fillPoly(mask, [np.round(inner * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
-        mask = cv2.GaussianBlur(mask, (0, 0), 0.7)[..., None]
-        out = out * (1 - mask) + filled * mask
+        share, shade = cover_and_shade(inner, CANVAS_PX)
+        out = out * (1 - share) + filled * shade * share
     return np.clip(out, 0, 255).astype(np.uint8)
 
 

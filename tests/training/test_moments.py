@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("scipy")  # of the train extra
 
-from training.lip_pose import LIPS_INNER
-from training.portraits import CANVAS_PX, Portrait, as_another, teeth_of, teeth_on
+from training.mouth_inside import Palette
+from training.portraits import CANVAS_PX, Portrait, as_another
 
 
 def dotted() -> Portrait:
@@ -19,7 +19,8 @@ def dotted() -> Portrait:
     image = np.full((CANVAS_PX, CANVAS_PX, 3), 250.0, np.float32)
     for px, py in points:
         image -= 240 * np.exp(-((x - px) ** 2 + (y - py) ** 2) / 18)[..., None]
-    return Portrait(image, points, points + 1, np.ones(3, np.float32))
+    white = np.ones(3, np.float32)
+    return Portrait(image, points, points + 1, Palette(white, white))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -38,24 +39,3 @@ def test_points_lie_where_the_warp_puts_their_pixels(seed: int) -> None:
 def test_the_closed_mouth_moves_along() -> None:
     after = as_another(dotted(), np.random.default_rng(0))
     assert np.abs(after.closed - after.points - 1).max() < 0.7
-
-
-def test_a_talkers_teeth_are_what_is_bright_and_pale_in_his_mouth() -> None:
-    points = np.zeros((3, 478, 2), np.float32)
-    points[:, 33], points[:, 263] = (60, 40), (140, 40)
-    angle = np.linspace(0, 2 * np.pi, len(LIPS_INNER), endpoint=False)
-    for t, half in enumerate((1, 20, 24)):
-        ring = np.stack([100 + 30 * np.cos(angle), 120 + half * np.sin(angle)], 1)
-        points[t, list(LIPS_INNER)] = ring
-        points[t, 13], points[t, 14] = (100, 120 - half), (100, 120 + half)
-    frames = np.full((3, 200, 200, 3), (200, 120, 110), np.uint8)  # skin, bright as teeth
-    frames[:, 90:150, 60:140] = (60, 20, 20)
-    frames[1:, 108:124, 75:125] = (180, 160, 130)
-    np.testing.assert_allclose(teeth_on(frames, points), (180, 160, 130), atol=2)
-    assert teeth_on(frames[:1], points[:1]) is None
-
-
-def test_teeth_hardly_darken_with_the_skin() -> None:
-    dark, light = teeth_of(40.0), teeth_of(160.0)
-    assert 1.5 < (light / dark)[1] < 2
-    assert light[0] > light[1] > light[2]
