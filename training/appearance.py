@@ -178,6 +178,8 @@ def train(rank: int, args: argparse.Namespace) -> None:
     model = Autoencoder(args.preset.autoencoder).to(memory_format=torch.channels_last)
     stored = restore(model, start, partial=True)
     model.encoder.requires_grad_(False)
+    if args.decoder_alone:
+        model.motion.requires_grad_(False)
     queue = None
     if args.denoiser:
         table = SoundTable.read(args.data / "sound.npz", grid_names("train"))
@@ -209,9 +211,9 @@ def train(rank: int, args: argparse.Namespace) -> None:
         # The decoded mouth must be right by itself too, or it decays where it is not shown.
         aside = DECODED * loss_of(edit, target, weight) + GENERATED * (1 - kept).mean()
         by_flow = seen_loss(motion, kept, seen, seen_kept)
-        torch.autograd.backward(
-            [shown, aside + by_flow], [gradient + push, torch.ones_like(by_flow)]
-        )
+        if not args.decoder_alone:
+            aside = aside + by_flow
+        torch.autograd.backward([shown, aside], [gradient + push, torch.ones_like(aside)])
         loop.update(
             {
                 "loss": loss.item(),
@@ -229,6 +231,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--autoencoder", type=Path, required=True)
     parser.add_argument("--audio", type=Path)
     parser.add_argument("--denoiser", type=Path, help="without it: the encoder's latents alone")
+    parser.add_argument(
+        "--decoder-alone",
+        action="store_true",
+        help="leave the motion net as it is: what `covers` taught it stays",
+    )
     args = read_options(parser, "appearance", argv)
     if args.denoiser and not args.audio:
         parser.error("--denoiser needs --audio")

@@ -57,6 +57,12 @@ def test_teacher_student_and_appearance_train_in_turn(toy_runs: Path, tmp_path: 
     changed = {k for k in before if not torch.equal(before[k], after[k])}
     assert changed
     assert all(k.startswith(("decoder.", "motion.")) for k in changed)  # latents keep their meaning
+    alone = tmp_path / "alone.pt"
+    run(appearance, toy_runs, "--autoencoder", tuned, "--decoder-alone", "--run", alone)
+    redone = checkpoint.load(alone).weights
+    changed = {k for k in after if not torch.equal(after[k], redone[k])}
+    assert changed
+    assert all(k.startswith("decoder.") for k in changed)
     out = tmp_path / "covers.pt"
     run(covers, toy_runs, "--autoencoder", tuned, "--run", out)
     final = checkpoint.load(out).weights
