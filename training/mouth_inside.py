@@ -24,15 +24,15 @@ CHEEKS = (50, 280, 205, 425, 117, 346)
 LIP_MIDDLES = ((14, 17), (87, 84), (317, 314), (13, 0), (82, 37), (312, 267))
 FLESH = 0.10, 0.22  # excess of red over green, of all light: teeth below, tongue and gums above
 DEPTH = 1.6  # exponent: GRID's light is flat, its dark a gray
-WITHIN = 0.9  # share of GRID's inner lip that is taken: its rim is lip
 RIM = 0.2  # of an opening, in shadow of the lips
 SHADOW = 0.45  # light left at the rim
+UNSEEN_TEETH = 130.0  # luma of GRID's in a sentence that shows no inside
 
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours (3,) of one person's teeth and of tongue and gums, grey levels at GRID's teeth's
-    brightness.
+    """Colours (3,), RGB in grey levels 0..255, of one person's teeth and of tongue and gums in the
+    same light.
     """
 
     teeth: Image
@@ -51,8 +51,8 @@ def sampled(image: Image, points: Image, radius: int) -> Image:
 
 
 def palette_of(image: Image, points: Image) -> Palette:
-    """What a face's teeth and tongue look like, by its skin and its lips: image (S, S, 3), points
-    (478, 2) in its pixels.
+    """What a face's teeth and tongue look like, by its skin and its lips: image (S, S, 3), RGB in
+    grey levels 0..255, points (478, 2) in its pixels.
 
     Teeth as measured on the sixty training portraits that show theirs: their hue does not follow
     the skin's, unless the picture has no colours, and their brightness follows it little.
@@ -70,8 +70,8 @@ def palette_of(image: Image, points: Image) -> Palette:
 
 
 def teeth_light(frames: NDArray[np.uint8], points: Image) -> float:
-    """Luma of a talker's teeth: of what is bright and not red in his widest open mouths. frames
-    (T, S, S, 3), points (T, 478, 2).
+    """Luma, 0..255, of a talker's teeth: of what is bright in his widest open mouths. frames
+    (T, S, S, 3), points (T, 478, 2) in their pixels.
     """
     found = []
     for t in np.argsort(opening(points))[-6:]:
@@ -80,11 +80,13 @@ def teeth_light(frames: NDArray[np.uint8], points: Image) -> float:
         pixels = frames[t][cv2.erode(inside, np.ones((3, 3), np.uint8)) > 0].astype(np.float32)
         if len(pixels):
             found.append(np.percentile(pixels @ LUMA, 85))
-    return float(np.median(found)) if found else 130.0
+    return float(np.median(found)) if found else UNSEEN_TEETH
 
 
 def recoloured(inside: Image, light: float, palette: Palette) -> Image:
-    """GRID's mouth (..., 3), its teeth's luma `light`, in the colours of `palette`."""
+    """GRID's mouth (..., 3), RGB in grey levels, its teeth's luma `light`, in the colours of
+    `palette`; up to a third brighter than its teeth, so not yet clipped to 255.
+    """
     share = (inside @ LUMA)[..., None] / light
     red = (inside[..., 0] - inside[..., 1]) / np.maximum(inside.sum(-1), 1)
     low, high = FLESH
@@ -95,8 +97,8 @@ def recoloured(inside: Image, light: float, palette: Palette) -> Image:
 
 
 def cover_and_shade(inner: Image, size: int) -> tuple[Image, Image]:
-    """How much of each pixel lies within the inner lips (20, 2), and how much light the lips leave
-    there; both (size, size, 1), 0..1.
+    """How much of each pixel lies within the inner lips (20, 2), in pixels, and how much light the
+    lips leave there; both (size, size, 1), 0..1.
     """
     mask = np.zeros((size, size), np.uint8)
     cv2.fillPoly(mask, [np.round(inner * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)

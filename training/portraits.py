@@ -22,7 +22,6 @@ from training.augment import Look, smooth_drift
 from training.grid import CROP_PX, Clip, load_clip, smooth_stable
 from training.lip_pose import LIPS_INNER, opening
 from training.mouth_inside import (
-    WITHIN,
     Palette,
     cover_and_shade,
     palette_of,
@@ -43,6 +42,7 @@ OVAL = (
 UPPER_INNER = (191, 80, 81, 82, 13, 312, 311, 310, 415)  # inner lips, left to right
 LOWER_INNER = (95, 88, 178, 87, 14, 317, 402, 318, 324)
 SHARPEN = 0.8  # of the mouth's inside
+WITHIN = 0.9  # share of GRID's inner lip that is taken: its rim is lip
 WIDER = 1.15  # than the inner lips is what fills them, for a soft edge
 UPPER_SHARE = 0.3  # of an opening that the upper lip makes
 # Share of shards in which something hides part of the mouth.
@@ -123,7 +123,7 @@ class Portrait:
 @dataclass(frozen=True)
 class Driver:
     """A talking clip on the canvas: frames (T, CANVAS_PX, CANVAS_PX, 3), points (T, 478, 2), its
-    closed mouth (478, 2), and its teeth's luma.
+    closed mouth (478, 2), and its teeth's luma, 0..255.
     """
 
     frames: NDArray[np.uint8]
