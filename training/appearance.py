@@ -89,7 +89,7 @@ class Queue:
 class Pairs:
     """Frames of two mouth tracks over one head: latents (N, 16, h, w) float16 as the queue finishes
     them, of the target and of the source; target and source crops (N, 3, S, S) uint8; motion
-    (N, 2, s, s) and kept (N, 1, s, s) float16 as optical flow sees them.
+    (N, 2, s, s) and kept (N, 1, s, s) float16 as optical flow sees them, or of side 0.
     """
 
     finished: Tensor
@@ -116,7 +116,12 @@ class Pairs:
 
 
 def collect(
-    data: Path, queue: Queue | None, model: Autoencoder, shards: int, rng: np.random.Generator
+    data: Path,
+    queue: Queue | None,
+    model: Autoencoder,
+    shards: int,
+    rng: np.random.Generator,
+    by_flow: bool,
 ) -> Pairs:
     """A few shards of every kind; without a queue the encoder's latents stand in for its own."""
     found = crop_shards(data)
@@ -148,15 +153,22 @@ def collect(
             crops = torch.from_numpy(frames).permute(0, 1, 4, 2, 3)
             latents = (finished, tracks[targets][:, kept], tracks[sources][:, kept])
             pictures = (crops[targets][:, kept], crops[sources][:, kept])
-            frames_of = (p.permute(0, 1, 3, 4, 2).flatten(0, 1).numpy() for p in pictures)
-            field = 4 * z.shape[-1]
-            seen = [seen_motion(a, b, field) for a, b in zip(*frames_of, strict=True)]
-            motion, kept_there = (torch.from_numpy(np.stack(v)) for v in zip(*seen, strict=True))
-            flat = (*(z.half() for z in latents), *pictures)
-            values = (*(v.flatten(0, 1) for v in flat), motion.half(), kept_there[:, None].half())
+            values = [v.flatten(0, 1) for v in (*(z.half() for z in latents), *pictures)]
+            if by_flow:
+                values += flow_of(*values[-2:], 4 * z.shape[-1])
+            else:
+                values += [torch.zeros(len(values[0]), n, 0, 0) for n in (2, 1)]
             for part, value in zip(parts, values, strict=True):
                 part.append(value)
     return Pairs(*(torch.cat(part) for part in parts))
+
+
+def flow_of(target: Tensor, source: Tensor, side: int) -> list[Tensor]:
+    """Crops (N, 3, S, S) uint8 -> motion (N, 2, side, side), kept (N, 1, side, side), float16."""
+    frames = (p.permute(0, 2, 3, 1).numpy() for p in (target, source))
+    seen = [seen_motion(a, b, side) for a, b in zip(*frames, strict=True)]
+    motion, kept = (torch.from_numpy(np.stack(part)) for part in zip(*seen, strict=True))
+    return [motion.half(), kept[:, None].half()]
 
 
 def _seen(picture: Tensor, fold: int) -> Tensor:
@@ -185,7 +197,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
         table = SoundTable.read(args.data / "sound.npz", grid_names("train"))
         queue = Queue(args.denoiser, args.audio, table)
     rng = np.random.default_rng([args.seed, rank])
-    pairs = collect(args.data, queue, model, args.shards, rng)
+    pairs = collect(args.data, queue, model, args.shards, rng, not args.decoder_alone)
     begin(rank, args)
     model = model.to(args.device)
     if rank == 0:
@@ -210,9 +222,10 @@ def train(rank: int, args: argparse.Namespace) -> None:
         push = sharp.push(fake, real, leaf, gradient)
         # The decoded mouth must be right by itself too, or it decays where it is not shown.
         aside = DECODED * loss_of(edit, target, weight) + GENERATED * (1 - kept).mean()
-        by_flow = seen_loss(motion, kept, seen, seen_kept)
+        told = {}
         if not args.decoder_alone:
-            aside = aside + by_flow
+            by_flow = seen_loss(motion, kept, seen, seen_kept)
+            aside, told = aside + by_flow, {"by flow": by_flow.item()}
         torch.autograd.backward([shown, aside], [gradient + push, torch.ones_like(aside)])
         loop.update(
             {
@@ -220,8 +233,8 @@ def train(rank: int, args: argparse.Namespace) -> None:
                 "critic": sharp.learn(fake, real),
                 "still": float(loss_of(source, target, weight)),
                 "generated": float(1 - kept.detach().mean()),
-                "by flow": by_flow.item(),
             }
+            | told
         )
 
 

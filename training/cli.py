@@ -16,6 +16,7 @@ STAGES = {
     "autoencoder": "crop <-> latent",
     "alignment": "phoneme times of GRID's sentences",
     "articulation": "phonemes and their times -> lip pose",
+    "laughs": "recorded laughter of free packages",
     "speech": "voices of many languages with their lips",
     "sound": "log-mel -> lip pose and sound tokens",
     "latents": "encode every crop once",

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio import SAMPLES_PER_FRAME, mel_of
-from training import checkpoint
+from training import checkpoint, laughs
 from training.alignment import Aligner, read_phonemes
 from training.articulation import Articulation, closed_weight
 from training.degrade import degrade
@@ -221,6 +221,8 @@ def natural(voices: Voices, args: argparse.Namespace) -> Drawn:
 def no_speech(voices: Voices, args: argparse.Namespace) -> Drawn:
     """Sounds that are no speech, alone and next to synthetic speech."""
     sounds, rng = NonSpeech(np.random.default_rng(args.seed + 1)), voices.rng
+    if args.laughs:
+        sounds.laughs = list(laughs.read(args.laughs, "train").values())
     sounds.cut(real_speech())
     sounds.cut(filmed_speech(args))
     for k in range(args.sentences // 5):
@@ -249,6 +251,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--phonemes", type=Path, required=True, help="of GRID, from `alignment`")
     parser.add_argument("--articulation", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True, help="speech.npz")
+    parser.add_argument("--laughs", type=Path, help="laughs.npz, for no_speech")
     parser.add_argument("--sentences", type=int, default=1500, help="of espeak-ng")
     parser.add_argument("--turns", type=int, default=2, help="other voices for each GRID sentence")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=VOICED)

@@ -141,7 +141,8 @@ class Bout:
         """
         out, first = np.zeros(self.count), self.calls[0][0]
         if first:
-            out[:first] = rng.uniform(0.1, 1.0) * swell(first, rng.uniform(0.3, 0.9))
+            sudden = rng.uniform(0.02, 0.9), rng.uniform(0.3, 1.0)
+            out[:first] = rng.uniform(0.1, 1.0) * swell(first, *sudden)
         between = rng.uniform(0.02, 0.3)
         for at, loud in calls:  # up to the next call
             until = min(at.stop + len(loud), self.count)
@@ -222,6 +223,18 @@ def breath(throat: Throat, rng: np.random.Generator) -> Sound:
     part = np.linspace(0, 1, count)
     sound = a * (1 - part) + b * part
     return rng.uniform(0.3, 1.0) * sound / (np.abs(sound).max() + 1e-9)
+
+
+def gasp(throat: Throat, rng: np.random.Generator) -> Sound:
+    """Air that comes at once, as before laughter; with a thin voice in it at times."""
+    count = int(rng.uniform(0.08, 0.5) * RATE)
+    shape = swell(count, rng.uniform(0.02, 0.25), rng.uniform(0.2, 0.6))
+    voice = rng.uniform(0.05, 0.5) * shape * (rng.random() < 0.35)
+    pitch = (
+        throat.pitch_hz * rng.uniform(0.8, 3.0) * rng.uniform(0.5, 2.0) ** np.linspace(0, 1, count)
+    )
+    sound = uttered(pitch, voice, shape, throat.formants(rng), rng)
+    return rng.uniform(0.4, 1.0) * sound / (np.abs(sound).max() + 1e-9)
 
 
 def cough(throat: Throat, rng: np.random.Generator) -> Sound:
