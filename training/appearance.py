@@ -10,8 +10,9 @@ latents stay as they are.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,7 @@ def collect(
     shards: int,
     rng: np.random.Generator,
     by_flow: bool,
+    told: Callable[[str], None],
 ) -> Pairs:
     """A few shards of every kind; without a queue the encoder's latents stand in for its own."""
     found = crop_shards(data)
@@ -129,7 +131,10 @@ def collect(
     # The queue is not yet warm where a track ends as soon as a sketch's does.
     for kind in (k for k, frames in FRAMES_USED.items() if frames > WARM + SLOTS):
         paths = [p for p in found if p.parent.name == kind]
-        for i in rng.permutation(len(paths))[:shards]:
+        drawn = rng.permutation(len(paths))[:shards]
+        for k, i in enumerate(drawn):
+            if k % 10 == 0:
+                told(f"pairs of {kind}: {k} of {len(drawn)} shards")
             frames = read_shard(paths[i])
             if kind == "grid":
                 names, starts = [paths[i].stem] * 2, [0, 0]
@@ -197,11 +202,11 @@ def train(rank: int, args: argparse.Namespace) -> None:
         table = SoundTable.read(args.data / "sound.npz", grid_names("train"))
         queue = Queue(args.denoiser, args.audio, table)
     rng = np.random.default_rng([args.seed, rank])
-    pairs = collect(args.data, queue, model, args.shards, rng, not args.decoder_alone)
+    told = partial(print, flush=True) if rank == 0 else lambda words: None
+    pairs = collect(args.data, queue, model, args.shards, rng, not args.decoder_alone, told)
     begin(rank, args)
     model = model.to(args.device)
-    if rank == 0:
-        print(f"{len(pairs.target)} pairs a worker", flush=True)
+    told(f"{len(pairs.target)} pairs a worker")
     stream = pairs.batches(args.batch, args.seed * 100 + rank)
     fold = model.config.factor // 2  # the critic sees twice the latent's side
     sharp = SharpnessTerm(3 * fold * fold, args.sharpness)
@@ -222,10 +227,10 @@ def train(rank: int, args: argparse.Namespace) -> None:
         push = sharp.push(fake, real, leaf, gradient)
         # The decoded mouth must be right by itself too, or it decays where it is not shown.
         aside = DECODED * loss_of(edit, target, weight) + GENERATED * (1 - kept).mean()
-        told = {}
+        figures = {}
         if not args.decoder_alone:
             by_flow = seen_loss(motion, kept, seen, seen_kept)
-            aside, told = aside + by_flow, {"by flow": by_flow.item()}
+            aside, figures = aside + by_flow, {"by flow": by_flow.item()}
         torch.autograd.backward([shown, aside], [gradient + push, torch.ones_like(aside)])
         loop.update(
             {
@@ -234,7 +239,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
                 "still": float(loss_of(source, target, weight)),
                 "generated": float(1 - kept.detach().mean()),
             }
-            | told
+            | figures
         )
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from engine.audio import SAMPLES_PER_FRAME, mel_of, mel_window
 from engine.model.audio_encoder import AudioEncoder
+from training import laughs
 from training.degrade import NOISES, level
 from training.evaluation.sets.silence import SETTLE_FRAMES, quiet_sounds
 from training.grid import read_pcm
@@ -131,6 +132,13 @@ def no_speech(seconds: float = 6.0) -> dict[str, NDArray[np.int16]]:
     return {n: (32767 * np.clip(s, -1, 1)).astype(np.int16) for n, s in found.items()}
 
 
+def held_laughs(path: Path, seconds: float = 6.0) -> dict[str, NDArray[np.int16]]:
+    """Bouts of laughs.npz that nothing is trained on, each again and again with rests of 0.3 s."""
+    rest, count = np.zeros(4800, np.int16), int(seconds * 16_000)
+    bouts = laughs.read(path, "held")
+    return {f"laugh {n}": np.resize(np.r_[pcm, rest], count) for n, pcm in bouts.items()}
+
+
 def deviation(hear: Hearing, pcm: NDArray[np.int16]) -> float:
     """Of the opening, once the sound has settled."""
     return float(hear(pcm)[SETTLE_FRAMES:].std())
@@ -157,9 +165,13 @@ def by_group(
 
 
 def report(
-    model: AudioEncoder, data: Path, labels: Path, sentences: list[Spoken] | None = None
+    model: AudioEncoder,
+    data: Path,
+    labels: Path,
+    sentences: list[Spoken] | None = None,
+    laughed: Path | None = None,
 ) -> dict[str, object]:
-    """All figures of one encoder.
+    """All figures of one encoder; `laughed` is laughs.npz.
 
     Raises:
         OSError: sound, basis or labels are not there, or no synthesiser is installed.
@@ -171,6 +183,7 @@ def report(
     hear = hearing(model, basis)
     said = sentences or test_sentences()
     real = real_recordings()
+    mute = no_speech() | (held_laughs(laughed) if laughed else {})
     moving = float(np.mean([hear(s.pcm).std() for s in real]))
     pooled_r, each_r = others_r(hear, speakers)
     return {
@@ -181,7 +194,7 @@ def report(
         "voices": by_group(hear, said, lambda s: s.voice.partition("+")[2] or s.voice),
         "real_english": by_group(hear, real, lambda s: s.voice),
         "real_stillness": float(np.nanmean([stillness(hear(s.pcm), s.phonemes) for s in real])),
-        "no_speech_deviation": {n: deviation(hear, p) / moving for n, p in no_speech().items()},
+        "no_speech_deviation": {n: deviation(hear, p) / moving for n, p in mute.items()},
     }
 
 
@@ -190,11 +203,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="sound.npz and pose_basis.npz")
     parser.add_argument("--audio", type=Path, required=True, help="checkpoint of the encoder")
     parser.add_argument("--labels", type=Path, required=True, help="of clips/, from `make labels`")
+    parser.add_argument("--laughs", type=Path, help="laughs.npz: judge its held bouts too")
     parser.add_argument("--output", type=Path, help="JSON")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     try:
-        told = report(load_audio(args.audio), args.data, args.labels)
+        told = report(load_audio(args.audio), args.data, args.labels, laughed=args.laughs)
     except (MisfitError, OSError) as error:
         refuse(parser, error)
     if args.output:
@@ -209,7 +223,7 @@ def main(argv: list[str] | None = None) -> int:
         print(name, np.round(np.asarray(told[name]), 3))
     print("real_stillness", told["real_stillness"])
     for name, share in told["no_speech_deviation"].items():  # type: ignore[attr-defined]
-        print(f"{name:24s} opening's deviation over speech's {share:.3f}")
+        print(f"{name:40s} opening's deviation over speech's {share:.3f}")
     return 0
 
 
