@@ -25,7 +25,6 @@ from training.throat import (
     clearings,
     coughs,
     gasp,
-    gasps,
     hums,
     laughed,
     laughter,
@@ -36,7 +35,7 @@ RATE = 16_000
 Sound = NDArray[np.float64]
 VOWEL_S, PAUSE_S = 0.07, 0.2  # the shortest that are cut out
 SYNTHETIC: dict[Callable[[int, np.random.Generator], Sound], float] = {
-    laughter: 0.25, breaths: 0.12, gasps: 0.15, coughs: 0.05, clearings: 0.04, hums: 0.05,
+    laughter: 0.25, breaths: 0.12, coughs: 0.05, clearings: 0.04, hums: 0.05,
     tune: 0.22, tones: 0.03, wind: 0.02, traffic: 0.03, hits: 0.05, rustle: 0.02,
     coloured_noise: 0.03, clicks: 0.02,
 }  # fmt: skip

@@ -34,6 +34,7 @@ from training.voice_table import VoiceTable
 from training.voices import overlaid, vary
 
 GAP_SHARE = 0.3  # of the lips' gap in the loss
+PAUSED_SHARE = 0.25  # of voices, with a pause before or in the window
 BACKGROUND_SHARE = 0.15  # of voices, with another sound 0 to 25 dB below them
 
 
@@ -167,7 +168,9 @@ def main(argv: list[str] | None = None) -> int:
             drawn = [
                 (vary_some(mel, varied), pose, weight)
                 for table, share, varied in tables
-                for mel, pose, weight in [table.draw(round((args.batch - mute) * share))]
+                for mel, pose, weight in [
+                    table.draw(round((args.batch - mute) * share), PAUSED_SHARE)
+                ]
             ]
             if nonspeech:
                 drawn = [(with_background(mel, nonspeech), *rest) for mel, *rest in drawn]

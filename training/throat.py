@@ -290,7 +290,6 @@ def repeated(make: Maker, rest_s: tuple[float, float]) -> Filling:
 
 laughter = repeated(laugh, (0.05, 1.0))
 breaths = repeated(breath, (0.05, 1.5))
-gasps = repeated(gasp, (0.1, 2.0))
 coughs = repeated(cough, (0.0, 1.0))
 clearings = repeated(clearing, (0.05, 1.2))
 hums = repeated(hum, (0.1, 1.0))

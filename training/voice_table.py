@@ -22,6 +22,7 @@ from engine.audio import (
 )
 
 QUIET_BEFORE = 0.2  # share of windows before whose columns nothing was heard: a call begins
+PAUSE = (20, 200)  # columns
 _BEFORE = EARLIER * COLUMNS_PER_FRAME
 
 
@@ -59,18 +60,29 @@ class VoiceTable:
             torch.from_numpy(np.concatenate(weights).astype(np.float32)),
         )
 
-    def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    def draw(self, count: int, paused: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
         """Windows (N, 80, 64) float32, poses (N, P) and weights (N,) of random frames. What a
-        window tells of the time before its recording is the end of another one.
+        window tells of the time before its recording is the end of another one; in the share
+        `paused` nothing was heard for a while, up to some column before the frame's own.
         """
         pick = torch.randint(len(self.first), (count,))
-        at = self.first[pick][:, None] + torch.arange(MEL_COLUMNS)
-        mel = self.columns[at].float().transpose(1, 2)
-        before = self.first[pick][:, None] + torch.arange(-_BEFORE, 0)
-        early = self.columns[before % len(self.columns)].float()
-        early = early.unflatten(1, (EARLIER, COLUMNS_PER_FRAME)).mean(2).transpose(1, 2)
+        at = self.first[pick][:, None] + torch.arange(-_BEFORE, MEL_COLUMNS)
+        heard = self.columns[at % len(self.columns)].float()
+        heard[silenced(count, paused)] = SILENCE_LEVEL
+        early = heard[:, :_BEFORE].unflatten(1, (EARLIER, COLUMNS_PER_FRAME)).mean(2)
         early[torch.rand(count) < QUIET_BEFORE] = SILENCE_LEVEL
-        return torch.cat([early, mel], 2), self.pose[pick], self.weight[pick]
+        mel = torch.cat([early, heard[:, _BEFORE:]], 1).transpose(1, 2)
+        return mel, self.pose[pick], self.weight[pick]
+
+
+def silenced(count: int, share: float) -> Tensor:
+    """Columns that a pause covers, bool (N, C), in windows with all that is before them: a sentence
+    that begins in its middle, as after a mute.
+    """
+    column = torch.arange(_BEFORE + MEL_COLUMNS)
+    end = torch.randint(_BEFORE + PAST + 1, (count, 1))
+    start = end - torch.randint(*PAUSE, (count, 1))
+    return (start <= column) & (column < end) & (torch.rand(count, 1) < share)
 
 
 def _recordings(stored: Mapping[str, np.ndarray]) -> list[str]:

@@ -7,7 +7,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from engine.audio import EARLIER, SILENCE_LEVEL  # noqa: E402
+from engine.audio import (  # noqa: E402
+    COLUMNS_PER_FRAME,
+    EARLIER,
+    FUTURE,
+    MEL_COLUMNS,
+    SILENCE_LEVEL,
+)
 from training.articulation import Articulation, Score, closed_weight  # noqa: E402
 from training.degrade import degrade, opus  # noqa: E402
 from training.phoneme_report import HELD_OUT_LANGUAGE, closure_rate  # noqa: E402
@@ -17,7 +23,7 @@ from training.sentences import LANGUAGES, sentence  # noqa: E402
 from training.sound import SoundTable, pose_loss  # noqa: E402
 from training.speech import weights  # noqa: E402
 from training.voice_report import read_textgrid  # noqa: E402
-from training.voice_table import VoiceTable  # noqa: E402
+from training.voice_table import PAUSE, VoiceTable, silenced  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -175,3 +181,15 @@ def test_both_forms_of_textgrid_are_read(tmp_path: Path) -> None:
         ]
     with pytest.raises(ValueError, match="no tier"):
         read_textgrid(tmp_path / "g.TextGrid", "syllables")
+
+
+def test_a_pause_ends_before_the_frame_itself() -> None:
+    torch.manual_seed(0)
+    pauses = silenced(2000, 0.25)
+    columns = EARLIER * COLUMNS_PER_FRAME + MEL_COLUMNS
+    assert pauses.shape == (2000, columns)
+    assert pauses.any(1).float().mean() == pytest.approx(0.25, abs=0.04)
+    assert not pauses[:, -FUTURE - 1 :].any()  # what is heard of the frame and after it stays
+    assert pauses.sum(1).max() < PAUSE[1]
+    turns = pauses[:, 1:] != pauses[:, :-1]
+    assert turns.sum(1).max() <= 2  # one pause a window
