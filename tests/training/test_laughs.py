@@ -11,8 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training import laughs
-from training.nonspeech import NonSpeech
+pytest.importorskip("torch")
+
+from training import laughs  # noqa: E402
+from training.nonspeech import NonSpeech  # noqa: E402
+
+pytestmark = pytest.mark.torch
 
 RATE = 16_000
 
