@@ -13,8 +13,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from training import laughs  # noqa: E402
-from training.nonspeech import NonSpeech  # noqa: E402
+from training import laughs
+from training.nonspeech import NonSpeech
 
 pytestmark = pytest.mark.torch
 
