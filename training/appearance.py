@@ -160,7 +160,7 @@ def collect(
             pictures = (crops[targets][:, kept], crops[sources][:, kept])
             values = [v.flatten(0, 1) for v in (*(z.half() for z in latents), *pictures)]
             if by_flow:
-                values += flow_of(*values[-2:], 4 * z.shape[-1])
+                values += flow_of(values[-2], values[-1], 4 * z.shape[-1])
             else:
                 values += [torch.zeros(len(values[0]), n, 0, 0) for n in (2, 1)]
             for part, value in zip(parts, values, strict=True):
