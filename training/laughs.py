@@ -108,9 +108,8 @@ def unpack(deb: Path, folder: Path, wanted: list[str]) -> list[Path]:
         if inner and target.exists():
             with zipfile.ZipFile(target) as packed:
                 if inner in packed.namelist():
-                    target = Path(packed.extract(inner, folder))
-                else:
-                    target = folder / inner
+                    packed.extract(inner, folder)
+            target = folder / inner
         if not target.exists():
             raise AbsentError(f"{deb.name} has no {path}")
         found.append(target)
@@ -118,7 +117,7 @@ def unpack(deb: Path, folder: Path, wanted: list[str]) -> list[Path]:
 
 
 def trimmed(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Without silence at its ends, its loudest sample at `LOUDEST`."""
+    """int16 (S,) -> int16, without silence at its ends, its loudest sample at `LOUDEST`."""
     sound = pcm.astype(np.float64)
     loudest = np.abs(sound).max()
     heard = np.flatnonzero(np.abs(sound) > QUIET * loudest)
@@ -127,6 +126,11 @@ def trimmed(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
 
 
 def sounds(kept: dict[str, list[str]], debs: dict[str, Path]) -> Iterator[tuple[str, NDArray]]:
+    """Name and int16 (S,) at 16 kHz, trimmed, of each sound that is `kept` of `debs`.
+
+    Raises:
+        AbsentError: one is not there.
+    """
     for package, paths in kept.items():
         with tempfile.TemporaryDirectory() as folder:
             files = unpack(debs[package], Path(folder), paths)
@@ -136,7 +140,11 @@ def sounds(kept: dict[str, list[str]], debs: dict[str, Path]) -> Iterator[tuple[
 
 
 def read(path: Path, part: str) -> dict[str, NDArray[np.int16]]:
-    """Bouts by name: `part` "train" or "held" of laughs.npz."""
+    """int16 (S,) at 16 kHz by name: `part` "train" or "held" of laughs.npz.
+
+    Raises:
+        OSError: no such file.
+    """
     with np.load(path) as stored:
         return {n.partition("/")[2]: stored[n] for n in stored.files if n.startswith(f"{part}/")}
 

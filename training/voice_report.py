@@ -133,7 +133,9 @@ def no_speech(seconds: float = 6.0) -> dict[str, NDArray[np.int16]]:
 
 
 def held_laughs(path: Path, seconds: float = 6.0) -> dict[str, NDArray[np.int16]]:
-    """Bouts of laughs.npz that nothing is trained on, each again and again with rests of 0.3 s."""
+    """Bouts of laughs.npz that nothing is trained on, int16 (16,000 * seconds,) by name: each again
+    and again with rests of 0.3 s.
+    """
     rest, count = np.zeros(4800, np.int16), int(seconds * 16_000)
     bouts = laughs.read(path, "held")
     return {f"laugh {n}": np.resize(np.r_[pcm, rest], count) for n, pcm in bouts.items()}

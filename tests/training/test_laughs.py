@@ -85,7 +85,7 @@ def test_what_is_held_is_not_trained_on() -> None:
     assert not trained & held
 
 
-def test_bouts_are_of_one_laugher_and_never_the_same_twice() -> None:
+def test_bouts_are_as_long_as_asked_and_others_for_another_seed() -> None:
     tone = (9000 * np.sin(2 * np.pi * 300 * np.arange(RATE) / RATE)).astype(np.int16)
     heard = [
         NonSpeech(np.random.default_rng(seed), laughs=[tone])._bouts(2 * RATE)
