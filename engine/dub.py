@@ -109,7 +109,7 @@ def _sync(
 
 def _open(engine: LipSyncEngine, job: DubJob) -> LipSyncStream:
     person = None if job.person is None else Person.read(job.person)
-    return engine.open_stream(job.strength, job.face_box, person=person)
+    return engine.open_stream(job.strength, job.face_box, person=person, patient=True)
 
 
 class ProgressBar:

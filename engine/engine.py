@@ -129,16 +129,18 @@ class LipSyncEngine:
         face_box: Box | None = None,
         seed: int = 0,
         person: Person | None = None,
+        patient: bool = False,
     ) -> LipSyncStream:
         """A new speaker. face_box: (x, y, w, h) in pixels where no detector would find the face.
         What has no landmarks in it is edited as a drawing, by `drawn`.
         seed: draws eps. person: whose own denoiser it runs on, loaded once for all their streams.
+        patient: offline, where a frame may take as long as a search all over it does.
 
         Raises:
             PersonError: the person was made for other weights, or not for this runtime.
         """
         denoiser = self._personal.get(person) if person is not None else None
-        stream = LipSyncStream(self, strength, face_box, seed, denoiser)
+        stream = LipSyncStream(self, strength, face_box, seed, denoiser, patient)
         with self._lock:
             self._streams.add(stream)
         return stream

@@ -114,12 +114,13 @@ class LipSyncStream:
         face_box: Box | None = None,
         seed: int = 0,
         denoiser: OwnDenoiser | None = None,
+        patient: bool = False,
     ) -> None:
         self._denoiser = denoiser
         self._drawn = False  # no landmarks were ever found in the box
         self._photographed: Box | None = None  # the one that they were found in
         self._engine = engine
-        self._follower = FaceFollower(engine.landmarks)
+        self._follower = FaceFollower(engine.landmarks, patient)
         self._sound = SoundRing()
         self._window: RollingWindow[_Held] = engine.open_window(seed)
         self._grids = engine.grids_of(None)  # the window's

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -40,10 +41,14 @@ class Face:
 
 
 class FaceFollower:
-    """One stream's face. `follow` once a frame, from one thread at a time."""
+    """One stream's face. `follow` once a frame, from one thread at a time.
 
-    def __init__(self, landmarks: LandmarkGraph) -> None:
+    patient: no frame waits for its time, so each is searched in both ways, the first one all over.
+    """
+
+    def __init__(self, landmarks: LandmarkGraph, patient: bool = False) -> None:
         self._landmarks = landmarks
+        self._patient = patient
         self._detector = FaceDetector()
         self._scan = Scan()
         self._filter = PointFilter()
@@ -115,13 +120,20 @@ class FaceFollower:
             return []
         self._searches += 1
         last = [] if self._last is None else [self._last]
-        if self._searches % 2 == 0:
-            return last + list(self._scan.step(rgb.shape[1], rgb.shape[0], SCANNED))
+        if self._patient:
+            return last + self._detected(rgb) + self._scanned(rgb, all_over=self._searches == 1)
+        return last + (self._detected(rgb) if self._searches % 2 else self._scanned(rgb))
+
+    def _detected(self, rgb: NDArray[np.uint8]) -> list[Patch]:
         proposals = self._detector.search(rgb)
-        if last:
-            x, y = last[0].x, last[0].y
+        if self._last is not None:
+            x, y = self._last.x, self._last.y
             proposals.sort(key=lambda p: (p.x - x) ** 2 + (p.y - y) ** 2)
-        return last + proposals[:CANDIDATES]
+        return proposals[:CANDIDATES]
+
+    def _scanned(self, rgb: NDArray[np.uint8], all_over: bool = False) -> list[Patch]:
+        height, width = rgb.shape[:2]
+        return list(self._scan.step(width, height, sys.maxsize if all_over else SCANNED))
 
     def _look(self, rgb: NDArray[np.uint8], patch: Patch) -> Face:
         points, logits = self._landmarks(patch.cut(rgb)[None])

@@ -52,7 +52,9 @@ class DelayingEngine:
         face_box: tuple[int, int, int, int] | None = None,
         *,
         person: Person | None = None,
+        patient: bool = False,
     ) -> DelayingStream:
+        assert patient  # what is offline has time to search
         self.asked.append((strength, face_box))
         self.streams.append(DelayingStream())
         return self.streams[-1]

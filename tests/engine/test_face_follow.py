@@ -132,6 +132,22 @@ def test_nothing_is_no_face(graph: Graph) -> None:
     assert not found_within(follower, blobs, 40)
 
 
+def test_the_patient_find_a_tilted_face_on_the_first_frame_and_none_in_blobs(
+    graph: Graph, head: tuple[np.ndarray, np.ndarray]
+) -> None:
+    turn = cv2.getRotationMatrix2D((96, 96), 25, 1)
+    tilted = cv2.warpAffine(head[0], turn, (192, 192), borderValue=GREY)
+    frame = scene((tilted, 150, 60, 300))
+    assert FaceFollower(graph).follow(frame) is None  # a cascade alone does not see it
+    face = FaceFollower(graph, patient=True).follow(frame)
+    assert face is not None
+    true = placed(head[1] @ turn[:, :2].T + turn[:, 2], 150, 60, 300)
+    assert error(face.points, true) < 0.1
+    small = np.random.default_rng(3).integers(0, 256, (12, 16, 3)).astype(np.uint8)
+    blobs = cv2.resize(small, (640, 480), interpolation=cv2.INTER_CUBIC)
+    assert not found_within(FaceFollower(graph, patient=True), blobs, 40)
+
+
 def test_the_largest_face_then_the_same_one(
     graph: Graph, head: tuple[np.ndarray, np.ndarray]
 ) -> None:
