@@ -20,9 +20,11 @@ from engine.audio import SAMPLES_PER_FRAME, mel_of
 from engine.face.align import STABLE_INDICES, fit_similarity, warp_crop
 from training.augment import Look, smooth_drift
 from training.lip_pose import PoseBasis, displacements, opening
+from training.mouth_inside import in_natural_colours
 from training.splits import data_dir, held_out, refuse_held_out
 
 CROP_PX = 192
+NATURAL_SHARE = 0.85  # of clips, whose teeth get the colours that compression took
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,12 @@ def smooth_stable(points: NDArray[np.float32], width: int = 5) -> NDArray[np.flo
     return np.stack([padded[i : i + len(stable)] for i in range(width)]).mean(0)
 
 
-def aligned_crops(
-    frames: NDArray[np.uint8], points: NDArray[np.float32], crop_px: int = CROP_PX
-) -> NDArray[np.uint8]:
-    """Aligned crops of a clip, uint8 (T, crop_px, crop_px, 3)."""
-    stable = smooth_stable(points)
-    return np.stack(
-        [warp_crop(f, fit_similarity(s), crop_px) for f, s in zip(frames, stable, strict=True)]
-    )
+def aligned(clip: Clip, crop_px: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Aligned crops of a clip, uint8 (T, crop_px, crop_px, 3), and its points in their pixels."""
+    transforms = [fit_similarity(s) for s in smooth_stable(clip.points)]
+    crops = [warp_crop(f, t, crop_px) for f, t in zip(clip.frames, transforms, strict=True)]
+    points = [t.apply(p) * crop_px for p, t in zip(clip.points, transforms, strict=True)]
+    return np.stack(crops), np.stack(points).astype(np.float32)
 
 
 def mouth_mask(crop_px: int = CROP_PX, softness: float = 0.05) -> NDArray[np.float32]:
@@ -117,7 +117,9 @@ def build(name: str, labels: Path, output: Path) -> bool:
     if clip is None:
         return False
     rng = np.random.default_rng(int.from_bytes(name.encode(), "big") % 2**32)
-    crops = aligned_crops(clip.frames, clip.points, CROP_PX + 32)
+    crops, points = aligned(clip, CROP_PX + 32)
+    if rng.random() < NATURAL_SHARE:
+        crops = in_natural_colours(crops, points)
     altered = alter_mouth(crops, rng)
     look, drift = Look.sample(rng, mild=True), smooth_drift(len(crops), rng)
     pair = np.stack([look.apply(track, drift, CROP_PX, rng) for track in (crops, altered)])

@@ -26,6 +26,7 @@ FLESH = 0.10, 0.22  # excess of red over green, of all light: teeth below, tongu
 DEPTH = 1.6  # exponent: GRID's light is flat, its dark a gray
 RIM = 0.2  # of an opening, in shadow of the lips
 SHADOW = 0.45  # light left at the rim
+GUMS = 0.7  # of their light, where the clip's own shade is kept
 UNSEEN_TEETH = 130.0  # luma of GRID's in a sentence that shows no inside
 
 
@@ -93,6 +94,21 @@ def recoloured(inside: Image, light: float, palette: Palette) -> Image:
     flesh = np.clip((red - low) / (high - low), 0, 1)[..., None]
     colour = palette.teeth * (1 - flesh) + palette.flesh * flesh
     out: Image = np.minimum(share, 1.2) ** DEPTH * colour
+    return out
+
+
+def in_natural_colours(frames: NDArray[np.uint8], points: Image) -> NDArray[np.uint8]:
+    """A GRID clip whose mouth has the colours that its skin and lips ask for: frames
+    (T, S, S, 3), points (T, 478, 2) in their pixels.
+    """
+    light, size = teeth_light(frames, points), frames.shape[1]
+    palette = palette_of(frames[0].astype(np.float32), points[0])
+    palette = Palette(palette.teeth, GUMS * palette.flesh)
+    out = frames.copy()
+    for t, inner in enumerate(points[:, list(LIPS_INNER)]):
+        share, _ = cover_and_shade(inner, size)
+        mouth = np.clip(recoloured(frames[t].astype(np.float32), light, palette), 0, 255)
+        out[t] = frames[t] * (1 - share) + mouth * share
     return out
 
 

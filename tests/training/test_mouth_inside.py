@@ -13,6 +13,7 @@ from training.mouth_inside import (
     SHADOW,
     Palette,
     cover_and_shade,
+    in_natural_colours,
     palette_of,
     recoloured,
     teeth_light,
@@ -79,7 +80,8 @@ def test_the_inside_is_whole_in_the_middle_and_in_shadow_at_the_lips() -> None:
     assert shade.min() >= SHADOW - 1e-3
 
 
-def test_a_talkers_teeth_are_what_is_bright_in_his_open_mouth() -> None:
+def talker() -> tuple[np.ndarray, np.ndarray]:
+    """A mouth that opens: frames uint8 (3, 200, 200, 3), points (3, 478, 2)."""
     points = np.zeros((3, 478, 2), np.float32)
     points[:, 33], points[:, 263] = (60, 40), (140, 40)
     angle = np.linspace(0, 2 * np.pi, len(LIPS_INNER), endpoint=False)
@@ -90,4 +92,17 @@ def test_a_talkers_teeth_are_what_is_bright_in_his_open_mouth() -> None:
     frames = np.full((3, 200, 200, 3), (200, 120, 110), np.uint8)  # skin, bright as teeth
     frames[:, 90:150, 60:140] = (60, 20, 20)
     frames[1:, 108:124, 75:125] = (180, 160, 130)
-    assert teeth_light(frames, points) == pytest.approx((180, 160, 130) @ LUMA, abs=2)
+    return frames, points
+
+
+def test_a_talkers_teeth_are_what_is_bright_in_his_open_mouth() -> None:
+    assert teeth_light(*talker()) == pytest.approx((180, 160, 130) @ LUMA, abs=2)
+
+
+def test_a_clip_in_natural_colours_has_teeth_of_their_hue_and_the_same_skin() -> None:
+    frames, points = talker()
+    frames[1:, 108:124, 75:125] = GRID_OLIVE
+    made = in_natural_colours(frames, points)
+    tooth = made[2, 115, 100].astype(float)
+    np.testing.assert_allclose(tooth / tooth[1], (1.12, 1.0, 0.88), atol=0.02)
+    assert (made[:, :80] == frames[:, :80]).all() and (made[:, 160:] == frames[:, 160:]).all()
