@@ -37,10 +37,27 @@ VOWEL_S, PAUSE_S = 0.07, 0.2  # the shortest that are cut out
 SYNTHETIC: dict[Callable[[int, np.random.Generator], Sound], float] = {
     laughter: 0.25, breaths: 0.12, coughs: 0.05, clearings: 0.04, hums: 0.05,
     tune: 0.22, tones: 0.03, wind: 0.02, traffic: 0.03, hits: 0.05, rustle: 0.02,
-    coloured_noise: 0.03, clicks: 0.02,
+    coloured_noise: 0.08, clicks: 0.02,
 }  # fmt: skip
 LAUGHS = 0.4  # of all, where there are recorded bouts
 RECORDED = 0.4  # of the rest, laughter and pauses from voices
+GATED = 0.4  # of all, as a noise gate lets it through
+
+
+def gated(sound: Sound, rng: np.random.Generator) -> Sound:
+    """The sound (count,) over a room's own noise, both there at once and gone at once, as a noise
+    gate, a button or a cut has it: a gate opens before the mouth does.
+    """
+    count = len(sound)
+    floor = coloured_noise(count, rng) * 10 ** (rng.uniform(-45, -5) / 20) * sound.std()
+    gate = np.full(count, rng.choice([0.0, 10 ** (rng.uniform(-60, -35) / 20)]))
+    at = int(rng.uniform(-0.5, 1.0) * RATE)
+    while at < count:
+        last = at + int(rng.uniform(0.1, 2.5) * RATE)
+        gate[max(at, 0) : max(last, 0)] = 1
+        at = last + int(rng.uniform(0.1, 1.5) * RATE)
+    edge = np.ones(int(rng.uniform(0.001, 0.02) * RATE))
+    return (sound + floor) * np.convolve(gate, edge / len(edge), "same")
 
 
 @dataclass
@@ -73,7 +90,7 @@ class NonSpeech:
         sound = self._one(count)
         if rng.random() < 0.15:
             sound = sound + rng.uniform(0.1, 1) * self._one(count)
-        return sound
+        return gated(sound, rng) if rng.random() < GATED else sound
 
     def heard(self, count: int) -> NDArray[np.int16]:
         """As a call brings it, int16 (count,)."""
@@ -128,7 +145,7 @@ class NonSpeech:
         parts = [rng.uniform(0.3, 1.0) * laugh[first:last]]
         if rng.random() < 0.65:
             before = gasp if rng.random() < 0.7 else breath
-            parts.insert(0, rng.uniform(0.1, 1.0) * before(throat, rng))
+            parts.insert(0, 10 ** rng.uniform(-1.5, 0) * before(throat, rng))
         if rng.random() < 0.5:
             parts.append(rng.uniform(0.1, 0.8) * breath(throat, rng))
         return parts
