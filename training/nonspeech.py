@@ -145,7 +145,7 @@ class NonSpeech:
         parts = [rng.uniform(0.3, 1.0) * laugh[first:last]]
         if rng.random() < 0.65:
             before = gasp if rng.random() < 0.7 else breath
-            parts.insert(0, 10 ** rng.uniform(-1.5, 0) * before(throat, rng))
+            parts.insert(0, rng.uniform(0.1, 1.0) * before(throat, rng))
         if rng.random() < 0.5:
             parts.append(rng.uniform(0.1, 0.8) * breath(throat, rng))
         return parts

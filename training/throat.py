@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_toeplitz
-from scipy.signal import butter, lfilter, sosfilt
+from scipy.signal import lfilter
 
 RATE = 16_000
 Sound = NDArray[np.float64]
@@ -209,29 +209,6 @@ def laughed(vowel: Sound, rng: np.random.Generator) -> Sound:
     return out / (np.abs(out).max() + 1e-9)
 
 
-def blown(air: Sound, rng: np.random.Generator) -> Sound:
-    """Air as a microphone near the lips may have it: thin, whistling, with a thud of wind where it
-    begins.
-    """
-    count, loud = len(air), float(air.std()) + 1e-9
-    out = air
-    if rng.random() < 0.6:
-        out = sosfilt(butter(2, rng.uniform(300, 2500), "high", fs=RATE, output="sos"), out)
-        out = loud * out / (out.std() + 1e-9)
-    if rng.random() < 0.4:
-        glide = rng.uniform(700, 3500) * rng.uniform(0.4, 1.4) ** np.linspace(0, 1, count)
-        wander = np.cumsum(glide / RATE + 0.002 * rng.standard_normal(count))
-        whistle = np.sin(2 * np.pi * wander) * np.abs(air) / (np.abs(air).max() + 1e-9)
-        out = out + rng.uniform(0.2, 1.5) * loud * whistle / (whistle.std() + 1e-9)
-    if rng.random() < 0.5:
-        wind = sosfilt(
-            butter(2, rng.uniform(20, 100), fs=RATE, output="sos"), rng.normal(size=count)
-        )
-        wind = wind * np.exp(-np.arange(count) / (rng.uniform(0.02, 0.15) * RATE))
-        out = out + rng.uniform(0.3, 3.0) * loud * wind / (wind.std() + 1e-9)
-    return out / (np.abs(out).max() + 1e-9)
-
-
 def breath(throat: Throat, rng: np.random.Generator) -> Sound:
     """In or out, by nose or mouth, 0.15 to 1.3 s; sometimes with a little voice, as a sigh has."""
     count = int(rng.uniform(0.15, 1.3) * RATE)
@@ -245,8 +222,6 @@ def breath(throat: Throat, rng: np.random.Generator) -> Sound:
     a, b = (uttered(pitch, voice, shape, f, rng) for f in (formants, glide))
     part = np.linspace(0, 1, count)
     sound = a * (1 - part) + b * part
-    if rng.random() < 0.3:
-        sound = blown(sound, rng)
     return rng.uniform(0.3, 1.0) * sound / (np.abs(sound).max() + 1e-9)
 
 
@@ -259,8 +234,6 @@ def gasp(throat: Throat, rng: np.random.Generator) -> Sound:
         throat.pitch_hz * rng.uniform(0.8, 3.0) * rng.uniform(0.5, 2.0) ** np.linspace(0, 1, count)
     )
     sound = uttered(pitch, voice, shape, throat.formants(rng), rng)
-    if rng.random() < 0.6:
-        sound = blown(sound, rng)
     return rng.uniform(0.4, 1.0) * sound / (np.abs(sound).max() + 1e-9)
 
 
