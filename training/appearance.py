@@ -43,7 +43,6 @@ CONTRAST = 4.0  # a critic of spectral norm 1 cannot tell apart what differs by 
 NOISE = 0.05  # on encoder's latents
 GENERATED = 0.02  # price of a pixel that is not the source's: decoded ones have no noise to err by
 DECODED = 0.3  # weight of the decoded crop on its own
-HUE = 0.3  # weight of its colours beside: a latent between teeth and dark is decoded green
 SEEN_MOTION, SEEN_KEPT = 0.2, 0.05  # weights of what optical flow says
 
 
@@ -191,16 +190,6 @@ def seen_loss(motion: Tensor, kept: Tensor, seen: Tensor, seen_kept: Tensor) -> 
     return SEEN_MOTION * distance + SEEN_KEPT * entropy
 
 
-def hue_loss(edit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Of red and blue over green, crops (N, 3, S, S) in -1..1: absolute and squared, as a mean of
-    mouths is to have their mean colour.
-    """
-    over = [crop[:, ::2] - crop[:, 1:2] for crop in (edit, target)]
-    top, bottom, left, right = (edge * edit.shape[-1] // 32 for edge in MOUTH)
-    error = ((over[0] - over[1]) * weight)[:, :, top:bottom, left:right]
-    return error.abs().mean() + 12 * error.pow(2).mean()
-
-
 def train(rank: int, args: argparse.Namespace) -> None:
     start = args.run if args.run.exists() else args.autoencoder
     model = Autoencoder(args.preset.autoencoder).to(memory_format=torch.channels_last)
@@ -237,8 +226,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
         fake, real = _seen(leaf, fold), _seen(target, fold)
         push = sharp.push(fake, real, leaf, gradient)
         # The decoded mouth must be right by itself too, or it decays where it is not shown.
-        hue = hue_loss(edit, target, weight)
-        aside = DECODED * loss_of(edit, target, weight) + GENERATED * (1 - kept).mean() + HUE * hue
+        aside = DECODED * loss_of(edit, target, weight) + GENERATED * (1 - kept).mean()
         figures = {}
         if not args.decoder_alone:
             by_flow = seen_loss(motion, kept, seen, seen_kept)
@@ -247,7 +235,6 @@ def train(rank: int, args: argparse.Namespace) -> None:
         loop.update(
             {
                 "loss": loss.item(),
-                "hue": hue.item(),
                 "critic": sharp.learn(fake, real),
                 "still": float(loss_of(source, target, weight)),
                 "generated": float(1 - kept.detach().mean()),
