@@ -98,8 +98,8 @@ def recoloured(inside: Image, light: float, palette: Palette) -> Image:
 
 
 def in_natural_colours(frames: NDArray[np.uint8], points: Image) -> NDArray[np.uint8]:
-    """A GRID clip whose mouth has the colours that its skin and lips ask for: frames
-    (T, S, S, 3), points (T, 478, 2) in their pixels.
+    """A GRID clip whose mouth has the colours that its skin and lips ask for: RGB frames
+    (T, S, S, 3) as given but for the inside of the lips, points (T, 478, 2) in their pixels.
     """
     light, size = teeth_light(frames, points), frames.shape[1]
     palette = palette_of(frames[0].astype(np.float32), points[0])

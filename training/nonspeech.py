@@ -45,8 +45,9 @@ GATED = 0.4  # of all, as a noise gate lets it through
 
 
 def gated(sound: Sound, rng: np.random.Generator) -> Sound:
-    """The sound (count,) over a room's own noise, both there at once and gone at once, as a noise
-    gate, a button or a cut has it: a gate opens before the mouth does.
+    """The sound (count,), 16 kHz in any unit, over a room's own noise 5 to 45 dB below it, both
+    there at once and gone at once, as a noise gate, a button or a cut has it: a gate opens before
+    the mouth does.
     """
     count = len(sound)
     floor = coloured_noise(count, rng) * 10 ** (rng.uniform(-45, -5) / 20) * sound.std()

@@ -80,7 +80,7 @@ def test_a_gate_lets_a_rooms_noise_in_at_once_before_the_sound_is_there() -> Non
     quiet = power[:, :95]
     floor = np.quantile(power, 0.6, axis=1)
     early = (quiet > 0.5 * floor[:, None]).any(1)
-    assert 0.5 < early.mean() <= 1
+    assert early.mean() > 0.5
     rises = quiet[:, 2:] / np.maximum(quiet[:, :-2], 1e-12)
     assert np.median(rises.max(1)[early]) > 30  # 30 dB within 40 ms
     assert all(len(h) == len(sound) and np.isfinite(h).all() for h in heard)
