@@ -360,7 +360,8 @@ class LipSyncStream:
         with self._stage("paste"):
             alpha = _fade_out(held.alpha, following)
             cover = self._covering(held, moves)
-            rgb, mask = paste(held.frame, crop, edit, moves, held.transform, alpha, cover)
+            place, photographed = held.transform, not held.drawn
+            rgb, mask = paste(held.frame, crop, edit, moves, place, alpha, cover, photographed)
         return SyncedFrame(held.index, rgb, mask, True)
 
     def _covering(self, held: _Held, moves: Moves) -> Cover | None:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.face.align import Similarity
+from engine.face.teeth import no_greener
 
 Rgb = NDArray[np.uint8]
 Field = NDArray[np.float32]
@@ -124,9 +125,12 @@ def _in_frame(fields: Field, transform: Similarity) -> Field:
     return cv2.merge([a * u + b * v, a * v - b * u])
 
 
-def _drawn(crop: Rgb, edit: Field, fields: Field, alpha: float) -> tuple[Field, Field, Field]:
-    """What is added to the moved source, on the crop: decoded pixels by their share and the coarse
-    correction (S, S, 3); that share (S, S); and how much is corrected (S, S), grey levels.
+def _drawn(
+    crop: Rgb, edit: Field, decoded: Field, fields: Field, alpha: float
+) -> tuple[Field, Field, Field]:
+    """What is added to the moved source, on the crop: pixels of `decoded` by their share and the
+    coarse correction towards `edit` (S, S, 3); that share (S, S); and how much is corrected (S, S),
+    grey levels.
     """
     size = crop.shape[0]
     u, v, generated = cv2.split(cv2.resize(fields, (size, size), interpolation=cv2.INTER_LINEAR))
@@ -139,7 +143,7 @@ def _drawn(crop: Rgb, edit: Field, fields: Field, alpha: float) -> tuple[Field, 
     shown = region(size) * np.float32(alpha)
     share = cv2.max(generated, shown * smooth_step(amount, WRONG))
     weight = (shown - share).clip(0) * smooth_step(amount, CORRECTED)
-    drawn = cv2.merge([share] * 3) * edit + cv2.merge([weight] * 3) * off
+    drawn = cv2.merge([share] * 3) * decoded + cv2.merge([weight] * 3) * off
     return drawn, share, amount * weight
 
 
@@ -168,6 +172,7 @@ def paste(
     transform: Similarity,
     alpha: float,
     cover: Cover | None = None,
+    photographed: bool = True,
 ) -> tuple[Rgb, Field]:
     """Make a frame's mouth the edited one.
 
@@ -179,6 +184,7 @@ def paste(
         transform: frame pixels to crop units.
         alpha: 0..1, fades an edit in or out as a face comes and goes.
         cover: what stands before the face, which stays.
+        photographed: not a drawing, whose mouth may have any colours.
     Returns:
         the new frame, and the mask float32 (H, W): 0 exactly where the frame is the source, bit for
         bit.
@@ -198,7 +204,9 @@ def paste(
 
     fields = _fields(moves.motion, moves.kept, alpha)
     bare = crop if cover is None else cover.bare
-    drawn, share, corrected = _drawn(bare, match_colour(edit, bare), fields, alpha)
+    edit = match_colour(edit, bare)
+    decoded = no_greener(edit, bare) if photographed else edit
+    drawn, share, corrected = _drawn(bare, edit, decoded, fields, alpha)
     dx, dy = cv2.split(onto_frame(_in_frame(fields, transform)))
     amounts = cv2.merge([share, cv2.max(share, corrected / CORRECTED[1])])
     generated, drawn_on = cv2.split(onto_frame(amounts))

@@ -35,6 +35,7 @@ def pasted(
     edit: np.ndarray | None = None,
     alpha: float = 1.0,
     covered: np.ndarray | None = None,
+    photographed: bool = True,
 ) -> tuple[Rgb, np.ndarray]:
     crop = warp_crop(frame, transform, CROP)
     if edit is None:  # one that agrees with the motion
@@ -44,7 +45,7 @@ def pasted(
     if covered is None:
         covered = np.zeros_like(kept)
     moves, cover = Moves(motion, kept, covered), cover_of(crop, covered)
-    return paste(frame, crop, edit, moves, transform, alpha, cover)
+    return paste(frame, crop, edit, moves, transform, alpha, cover, photographed)
 
 
 def filled_mouth(value: float) -> tuple[np.ndarray, np.ndarray]:
@@ -115,6 +116,17 @@ def test_decoded_pixels_fill_the_mouth() -> None:
     assert abs(int(out[168, 150, 0]) - 30) < 12
     assert mask[168, 150] == 1
     assert abs(int(out[120, 150, 0]) - 125) < 2
+
+
+@pytest.mark.parametrize("photographed", [True, False])
+def test_only_a_drawing_may_have_green_teeth(photographed: bool) -> None:
+    frame = np.full((300, 300, 3), (200, 150, 120), np.uint8)
+    kept, edit = filled_mouth(0.0)
+    edit[:] = (200, 150, 120)
+    edit[tuple(slice(3 * s.start, 3 * s.stop) for s in MOUTH)] = (140, 180, 140)
+    out, _ = pasted(frame, turned(192, 0.0, 150, 150), STILL, kept, edit, photographed=photographed)
+    red, green, _ = out[165, 150].astype(int)  # crop (.5, .58)
+    assert (green - red > 30) if not photographed else (red >= green)
 
 
 def test_alpha_zero_shows_nothing() -> None:
