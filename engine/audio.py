@@ -29,6 +29,7 @@ MEL_COLUMNS = PAST + 1 + FUTURE
 EARLIER = 32  # means before them, of as many columns as a frame has each: 1.28 s
 WINDOW_COLUMNS = EARLIER + MEL_COLUMNS
 _SPAN = EARLIER * COLUMNS_PER_FRAME + MEL_COLUMNS  # columns behind a window
+AHEAD_S = 2.4  # how much sooner than its frame sound may come
 _MEAN = np.full(COLUMNS_PER_FRAME, 1 / COLUMNS_PER_FRAME, np.float32)
 FLOOR = 1e-5  # power floor: below the self-noise of a quiet microphone
 SILENCE_LEVEL = float((np.log10(FLOOR) + 2.0) / 2.0)
@@ -111,10 +112,12 @@ def frame_column(index: int) -> int:
 class SoundRing:
     """The last seconds of a stream's sound as log-mel columns, computed once as samples arrive.
 
-    Holds a fixed number of columns; `window` answers for any frame whose columns are still held.
+    Holds a fixed number of columns: by default AHEAD_S and the 1.6 s of a window, also of one that
+    is six frames old, four slots' at every second frame. `window` answers for any frame whose
+    columns are still held.
     """
 
-    def __init__(self, seconds: float = 4.0) -> None:
+    def __init__(self, seconds: float = AHEAD_S + 1.7) -> None:
         self._capacity = int(seconds * SAMPLE_RATE / HOP)
         self.reset()
 
@@ -128,8 +131,15 @@ class SoundRing:
         """Columns heard since the start."""
         return self._columns
 
+    @property
+    def samples(self) -> int:
+        """Pushed since the start."""
+        return self._columns * HOP + len(self._tail) - WINDOW // 2
+
     def push(self, pcm: Pcm) -> None:
-        """Append int16 mono 16 kHz samples (S,)."""
+        """Append int16 mono 16 kHz samples (S,): no more than AHEAD_S ahead of the frames, or
+        columns that are still wanted are overwritten.
+        """
         samples = np.concatenate([self._tail, pcm.astype(np.float32) / 32768.0])
         ready = (len(samples) - WINDOW) // HOP + 1 if len(samples) >= WINDOW else 0
         if ready > 0:

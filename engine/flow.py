@@ -40,7 +40,7 @@ def add_noise(x0: Latent, eps: Latent, level: float | NDArray[np.float32]) -> La
 
 
 def guidance_weight(
-    level: float,
+    level: float | NDArray[np.float32],
     distance2: NDArray[np.float32],
     peak: float,
     floor: float,
@@ -51,6 +51,7 @@ def guidance_weight(
     exp(-d^2 / 2 sigma^2)).
 
     Args:
+        level: one, or an array that broadcasts with `distance2`.
         distance2: squared distance to the mouth's centre, crop units.
         peak: weight at the mouth for level 1. floor: far from it. sigma: crop units.
     """

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.audio import SoundRing
+from engine.audio import AHEAD_S, SAMPLE_RATE, SAMPLES_PER_FRAME, SoundRing
 from engine.face.align import (
     MOUTH_CENTRE,
     STABLE_INDICES,
@@ -33,6 +33,7 @@ from engine.face.align import (
     warp_crop,
 )
 from engine.face.cover import CoverTrace, cover_of
+from engine.face.exposure import Exposure, exposed
 from engine.face.follow import Box, FaceFollower
 from engine.face.paste import Cover, Moves, paste
 from engine.face.points import LANDMARKS, MOUTH
@@ -98,6 +99,7 @@ class _Held:
     mouth: tuple[float, float]
     alpha: float
     drawn: bool  # no photographed face
+    gain: float = 1.0  # of the light in which the networks see the crop
     covered: Field | None = None  # what stands before the face, as the net tells it,
     cover: Cover | None = None  # and on the crop
 
@@ -135,12 +137,9 @@ class LipSyncStream:
         self._next_index = 0
         self._last_z: NDArray[np.float32] | None = None
         self._alpha = 0.0
+        self._exposure = Exposure()
         self._cover = CoverTrace()  # of frames that leave the window,
         self._ahead: CoverTrace | None = None  # and of those that enter it, once one had a cover
-
-    @property
-    def frames_pushed(self) -> int:
-        return self._next_index
 
     @property
     def denoiser(self) -> OwnDenoiser | None:
@@ -163,11 +162,18 @@ class LipSyncStream:
         self._window.resize(count)
 
     def push_audio(self, pcm: NDArray[np.int16]) -> None:
-        """Append sound: int16 mono 16 kHz, any length. Sample n belongs to time n / 16000 s of this
-        stream.
+        """Append sound: int16 mono 16 kHz, any length that ends at most 2.4 s ahead of the frames
+        pushed so far; more is refused whole (ValueError). Sample n belongs to time n / 16000 s of
+        this stream.
         """
         if pcm.dtype != np.int16 or pcm.ndim != 1:
             raise ValueError(f"sound must be int16 mono (S,), got {pcm.dtype} {pcm.shape}")
+        ahead = self._sound.samples + len(pcm) - SAMPLES_PER_FRAME * self._next_index
+        if ahead > round(AHEAD_S * SAMPLE_RATE):
+            raise ValueError(
+                f"sound would run {ahead / SAMPLE_RATE:.2f} s ahead of the frames, of which "
+                f"{AHEAD_S} s are kept"
+            )
         self._sound.push(pcm)
 
     def push_frame(self, rgb: Rgb) -> list[SyncedFrame]:
@@ -249,6 +255,7 @@ class LipSyncStream:
         self._middle = None
         self._next_index, self._last_z, self._alpha = 0, None, 0.0
         self._drawn, self._photographed = False, None
+        self._exposure.forget()
         self._cover.forget()
         self._ahead = None
 
@@ -290,17 +297,19 @@ class LipSyncStream:
                 self._window.regrid(grids)
                 self._grids = grids
         self._alpha = min(1.0, self._alpha + FADE) if transform is not None else 0.0
-        crop = (
-            warp_crop(rgb, transform, self._engine.facts.crop_px) if transform is not None else None
-        )
-        return _Held(self._next_index, rgb, crop, transform, mouth, self._alpha, self._drawn)
+        if transform is None:
+            self._exposure.forget()
+            return _Held(self._next_index, rgb, None, None, mouth, self._alpha, self._drawn)
+        crop = warp_crop(rgb, transform, self._engine.facts.crop_px)
+        gain = self._exposure.follow(crop)
+        return _Held(self._next_index, rgb, crop, transform, mouth, self._alpha, self._drawn, gain)
 
     def _encode(self, held: _Held) -> tuple[_Held, NDArray[np.float32]]:
         """The frame's source latent; of the face alone where something is known to stand before
         it.
         """
         if held.crop is not None:
-            self._last_z = self._engine.encode(held.crop)
+            self._last_z = self._engine.encode(exposed(held.crop, held.gain))
             if self._ahead is not None and not held.drawn:
                 held = self._uncovered(held, self._ahead, self._last_z)
         else:
@@ -318,7 +327,7 @@ class LipSyncStream:
         if held.cover is None:
             self._ahead = None
         else:
-            self._last_z = self._engine.encode(held.cover.bare)
+            self._last_z = self._engine.encode(exposed(held.cover.bare, held.gain))
         return held
 
     def _window_input(self) -> WindowInput | None:
@@ -355,13 +364,14 @@ class LipSyncStream:
             return SyncedFrame(held.index, held.frame, None, held.transform is not None)
         crop = held.crop
         with self._stage("decode"):
-            edit = self._decode(edited.latent, crop if held.cover is None else held.cover.bare)
+            bare = crop if held.cover is None else held.cover.bare
+            edit = self._decode(edited.latent, bare, held.gain)
             moves = self._moves(edited.latent, edited.z)
         with self._stage("paste"):
             alpha = _fade_out(held.alpha, following)
             cover = self._covering(held, moves)
-            place, photographed = held.transform, not held.drawn
-            rgb, mask = paste(held.frame, crop, edit, moves, place, alpha, cover, photographed)
+            light = (not held.drawn, held.gain)
+            rgb, mask = paste(held.frame, crop, edit, moves, held.transform, alpha, cover, *light)
         return SyncedFrame(held.index, rgb, mask, True)
 
     def _covering(self, held: _Held, moves: Moves) -> Cover | None:
@@ -379,14 +389,17 @@ class LipSyncStream:
             self._ahead = CoverTrace()
         return cover
 
-    def _decode(self, latent: NDArray[np.float32], crop: Rgb) -> Field:
-        """The edited crop (S, S, 3) 0..255; computed where it may be pasted, else the source."""
+    def _decode(self, latent: NDArray[np.float32], crop: Rgb, gain: float) -> Field:
+        """The edited crop (S, S, 3) 0..255; computed where it may be pasted, else the source. gain:
+        of the light in which the latent shows it.
+        """
         side = latent.shape[1]
         top, left, right = (round(share * side) for share in DECODED)
         pixels = crop.shape[0] // side  # a latent pixel
         edit = crop.astype(np.float32)
-        edit[pixels * top :, pixels * left : pixels * right] = self._engine.decode(
-            latent[:, top:, left:right]
+        decoded = self._engine.decode(latent[:, top:, left:right])
+        edit[pixels * top :, pixels * left : pixels * right] = (
+            decoded if gain == 1.0 else decoded / np.float32(gain)
         )
         return edit
 

@@ -5,11 +5,14 @@ sums, as networks are rounded to float16 before any file is made of them.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SMALL = 256  # values below which a weight stays as it is
 STORED = "_stored"

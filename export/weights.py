@@ -98,10 +98,8 @@ def write_manifest(
         "crop_px": pixels.crop_px,
         "latent_channels": pixels.latent_channels,
         "latent_side": pixels.latent_side,
-        "tau": TAU,
         "levels": _levels(LAST_LEVEL),
         **({"drawn_levels": _levels(DRAWN_LAST_LEVEL)} if DRAWN in files[REFERENCE] else {}),
-        "default_strength": args.strength,
         "default": args.default if args.default in files else REFERENCE,
         "files": files,
         "parity": {
@@ -172,7 +170,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--drawn", default="drawn.pt", help="for drawings; may be missing")
     parser.add_argument("--output", type=Path, default=WEIGHTS)
     parser.add_argument("--model", default="omnisync-tiny")
-    parser.add_argument("--strength", type=float, default=1.0)
     parser.add_argument(
         "--calibrate", type=Path, help="folder of pictures or clips of faces; adds an int8 variant"
     )

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import signal
-import ssl
 from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -188,7 +187,7 @@ async def serve(settings: Settings, engine: Engine) -> None:
         loop.add_signal_handler(number, stop.set)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port, ssl_context=_tls(settings))
+        site = web.TCPSite(runner, settings.host, settings.port, ssl_context=settings.tls)
         await site.start()
         print(_address(settings, runner), flush=True)
         logger.info(
@@ -200,14 +199,6 @@ async def serve(settings: Settings, engine: Engine) -> None:
         await stop.wait()
     finally:
         await runner.cleanup()
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.tls_cert is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    return context
 
 
 def _address(settings: Settings, runner: web.AppRunner) -> str:

@@ -59,7 +59,7 @@ class LineEstimator:
         self._full_bps = 0.0
         self._falls = 0
         self._full_since: int | None = None
-        self._fell_ms = self._moved_ms = self._told_ms = 0
+        self._fell_ms = self._told_ms = 0
 
     def add(
         self, arrival_time_ms: int, abs_send_time: int, payload_size: int, ssrc: int
@@ -84,7 +84,7 @@ class LineEstimator:
             return None
         elif wait_ms < EMPTY_MS:
             self._rise(arrival_time_ms)
-        self._moved_ms = self._told_ms = arrival_time_ms
+        self._told_ms = arrival_time_ms
         assert self.bps is not None
         return self.bps, sorted(self._ssrcs)
 
@@ -151,6 +151,6 @@ class LineEstimator:
         assert self.bps is not None
         low, high = (share * self._full_bps for share in NEAR)
         rise = NEAR_RISE if low < self.bps < high else RISE
-        passed_s = min(now_ms - self._moved_ms, 1000) / 1000
+        passed_s = min(now_ms - self._told_ms, 1000) / 1000
         most = max(self.bps, MOST_AHEAD * self._through_bps)
         self.bps = round(min(most, self.bps * (1 + rise) ** passed_s))

@@ -1,7 +1,6 @@
 """The data channel `control`: what a client may ask, and the words of the answers."""
 
 import json
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +8,7 @@ LABEL = "control"
 MAX_MESSAGE = 4096  # characters
 MAX_STRENGTH = 2.0
 MAX_COORDINATE = 16384
+MAX_NUMBER = 2**53  # JSON's integers have no end, a float's range has
 
 FaceBox = tuple[float, float, float, float]
 
@@ -70,7 +70,9 @@ def parse_face_box(value: Any) -> FaceBox | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_NUMBER
+    )
 
 
 def event(name: str, **fields: Any) -> str:

@@ -26,6 +26,8 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="omnisync doctor", description=__doc__)
     parser.add_argument("--port", type=int, default=8080, help="port that the server would use")
     port = parser.parse_args(argv).port
+    if not 0 <= port < 65536:
+        parser.exit(2, f"{parser.prog}: --port {port} is not 0 to 65535\n")
     checks: list[tuple[str, Callable[[], Finding]]] = [
         ("python", _python),
         ("packages", _packages),

@@ -51,14 +51,14 @@ class Line:
         }
         for way, limit in limits.items():
             self._metrics.video_bytes.labels(way).inc(counts[way] - self._counted[way])
-            self._metrics.video_limit.labels(way).set(limit or 0)
+            self._metrics.limit(way, self, limit)
         self._counted = counts
         return {f"line_{way}_kbps": limit and limit // 1000 for way, limit in limits.items()}
 
     def close(self) -> None:
         """The call is over: its lines limit nothing any more."""
         for way in self._counted:
-            self._metrics.video_limit.labels(way).set(0)
+            self._metrics.limit(way, self, None)
 
 
 def count_losses(rtp_receiver: RTCRtpReceiver) -> LineEstimator:

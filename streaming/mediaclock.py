@@ -80,7 +80,6 @@ class MediaClock(Generic[Picture]):
         self._stale: deque[bool] = deque(maxlen=WINDOW)
         self._superseded_in_window = 0
         self.superseded = 0
-        self.stale_slots = 0
         self.inserted_samples = 0
         self.dropped_samples = 0
 
@@ -116,7 +115,7 @@ class MediaClock(Generic[Picture]):
             return None
         return self._take(now, self._picture, speaking=speaking)
 
-    def next_check(self, now: float) -> float | None:
+    def next_check(self) -> float | None:
         """When `cut` may succeed without news from outside; None before the first frame."""
         if self._picture is None:
             return None
@@ -159,7 +158,6 @@ class MediaClock(Generic[Picture]):
         stale = not self._fresh
         self._stale.append(stale)
         self._stale_run = self._stale_run + 1 if stale else 0
-        self.stale_slots += stale
         slot = Slot(self._index, sound, picture, stale, self._arrived_at, now)
         self._index += 1
         self._due = max(self._due + SLOT_S, now - LAG_S) if self._padded else now

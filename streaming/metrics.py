@@ -48,8 +48,11 @@ class Metrics:
             "video_bytes", "Payload of RTP packets of pictures", "direction"
         )
         self.video_limit = self._gauge(
-            "video_limit_bits_per_second", "What a narrow line bears; 0: it has room", "direction"
+            "video_limit_bits_per_second",
+            "What the narrowest line of any call bears; 0: all have room",
+            "direction",
         )
+        self._limits: dict[str, dict[object, int]] = {}
         self.build = self._gauge("build_info", "Always 1", "version", "model", "runtime")
 
     def render(self) -> bytes:
@@ -68,6 +71,14 @@ class Metrics:
         self._steps.subtract([] if before is None else [before])
         self._steps.update([] if after is None else [after])
         self.ladder_step.set(max((step for step, calls in self._steps.items() if calls), default=0))
+
+    def limit(self, direction: str, line: object, bps: int | None) -> None:
+        """What one call's line bears; None: it has room, or the call is over."""
+        limits = self._limits.setdefault(direction, {})
+        limits.pop(line, None)
+        if bps is not None:
+            limits[line] = bps
+        self.video_limit.labels(direction).set(min(limits.values(), default=0))
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"omnisync_{name}", text, labels, registry=self.registry)

@@ -78,6 +78,7 @@ class Pacer(Generic[Picture]):
         self._sound[slot] = sound
         while len(self._sound) > MAX_SOUND_SLOTS:
             del self._sound[min(self._sound)]
+            self.sound_skipped += CHUNKS
             self._next_chunk = max(self._next_chunk, min(self._sound) * CHUNKS)
         self._changed()
 

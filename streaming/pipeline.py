@@ -52,7 +52,9 @@ class Shared:
 
 
 class Pipeline:
-    """One call's media. `jobs()` must run for it to move."""
+    """One call's media. `take_sound`, `take_camera`, `cut_slots` and `run_engine` must run for it
+    to move.
+    """
 
     def __init__(
         self,
@@ -87,7 +89,7 @@ class Pipeline:
         self._face_told: bool | None = None
         self._delay_s = self._first_delay_s
         self._stage_ms: dict[str, float] = {}
-        self._report = Report(shared.metrics, facts)
+        self._report = Report(shared.metrics, facts, self._now())
         self.heard_at = self.seen_at = self._now()
 
     def tracks(self) -> tuple[SoundTrack, PictureTrack]:
@@ -147,7 +149,7 @@ class Pipeline:
             self._cut.notify()
 
     async def _wait_for_slot(self) -> None:
-        check = self._clock.next_check(self._now())
+        check = self._clock.next_check()
         await self._arrived.wait(check)
         if check is not None and self._now() - check > LAG_S:
             # The loop itself was late: packets lie unread, and silence would take their place.
@@ -210,6 +212,8 @@ class Pipeline:
     def _put(self, finished: Finished) -> None:
         now, early_s = self._now(), self._early_s()
         self._pacer.put_picture(finished.slot, finished.picture, finished.kind, now, early_s)
+        if finished.face_found is None:
+            return
         self._face_found = finished.face_found
         self._face_verdicts.append(finished.face_found)
         agreed = set(self._face_verdicts)
@@ -231,7 +235,7 @@ class Pipeline:
         for queue, value in depth.items():
             self._metrics.queue_depth.labels(queue).set(value)
         self._report.rates(self._now())
-        self._report.sound(self._sound)
+        self._report.sound(self._sound, self._clock)
         return self._report.stats(
             self._pacer,
             self._delay_s,

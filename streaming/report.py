@@ -4,22 +4,22 @@ import json
 from collections import Counter
 from typing import Any
 
-from .mediaclock import FPS
+from .mediaclock import FPS, MediaClock
 from .metrics import Metrics
 from .pacer import SOUND_LEAD_S, Kind, Out, Pacer
-from .sound import SoundTimeline
+from .sound import RATE_HZ, SoundTimeline
 
 
 class Report:
     """Counts of one call, and their differences over the last second."""
 
-    def __init__(self, metrics: Metrics, facts: Any) -> None:
+    def __init__(self, metrics: Metrics, facts: Any, now: float) -> None:
         self._metrics = metrics
         self._facts = facts
         self._total: Counter[str] = Counter()
         self._before: Counter[str] = Counter()
-        self._told_at = 0.0
-        self._sound_before = (0, 0, 0)
+        self._told_at = now
+        self._sound_before: dict[str, int] = Counter()
         self._released: dict[str, float] = {}
         self._skews: list[float] = []
         self.fps: dict[str, float] = {}
@@ -67,13 +67,17 @@ class Report:
         self.fps = {k: (n - self._before[k]) / passed for k, n in self._total.items()}
         self._before, self._told_at = self._total.copy(), now
 
-    def sound(self, timeline: SoundTimeline) -> None:
-        """Adds the timeline's losses to the metrics."""
-        now = (timeline.concealed_samples, timeline.late_samples, timeline.padded_samples)
-        for kind, new, old in zip(
-            ("concealed", "late", "padded"), now, self._sound_before, strict=True
-        ):
-            self._metrics.sound.labels(kind).inc((new - old) / 48_000)
+    def sound(self, timeline: SoundTimeline, clock: MediaClock[Any]) -> None:
+        """Adds the timeline's losses, and what the clock moved, to the metrics."""
+        now = {
+            "concealed": timeline.concealed_samples,
+            "late": timeline.late_samples,
+            "padded": timeline.padded_samples,
+            "dropped": clock.dropped_samples,
+            "inserted": clock.inserted_samples,
+        }
+        for kind, samples in now.items():
+            self._metrics.sound.labels(kind).inc((samples - self._sound_before[kind]) / RATE_HZ)
         self._sound_before = now
 
     def stats(self, pacer: Pacer[Any], delay_s: float, **state: Any) -> str:

@@ -4,7 +4,7 @@ import hmac
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -87,13 +87,13 @@ class Guard:
 
     def _check_host(self, request: web.Request) -> None:
         """Without a token a page of another name could be rebound to this address by its DNS."""
-        name = urlsplit(f"//{request.host}").hostname or ""
+        name = _split(f"//{request.host}").hostname or ""
         if self._private and not is_loopback(name):
             raise Problem(HTTPStatus.FORBIDDEN, "this server answers to localhost only")
 
     def _check_origin(self, request: web.Request) -> None:
         origin = request.headers.get("Origin")
-        if origin is None or urlsplit(origin).netloc.lower() == request.host.lower():
+        if origin is None or _split(origin).netloc.lower() == request.host.lower():
             return
         if origin.rstrip("/").lower() not in self._origins:
             raise Problem(HTTPStatus.FORBIDDEN, "requests from this web origin are not allowed")
@@ -103,9 +103,17 @@ class Guard:
             return
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() != "bearer" or not hmac.compare_digest(
-            given.strip().encode(), self._token.encode()
+            given.strip().encode(errors="surrogateescape"), self._token.encode()
         ):
             raise Problem(HTTPStatus.UNAUTHORIZED, "a bearer token is needed")
+
+
+def _split(address: str) -> SplitResult:
+    """Raises Problem 403."""
+    try:
+        return urlsplit(address)
+    except ValueError as error:
+        raise Problem(HTTPStatus.FORBIDDEN, "Host or Origin is no address") from error
 
 
 def middleware(guard: Guard) -> Middleware:

@@ -2,11 +2,21 @@
 
 import argparse
 import ipaddress
+import re
+import ssl
 import tomllib
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -16,6 +26,11 @@ from pydantic_settings import (
 
 Codec = Literal["vp8", "h264"]
 Batching = Literal["auto", "on", "off"]
+
+# RFC 7064 and 7065, of which aiortc knows no address in brackets.
+_ICE_URL = re.compile(
+    r"(stuns?:(?!.*\?)|turns?:)[A-Za-z0-9._-]+(:(?P<port>[0-9]{1,5}))?(\?transport=(udp|tcp))?"
+)
 
 
 class WrongSettings(Exception):
@@ -28,6 +43,16 @@ class IceServer(BaseModel):
     urls: str
     username: str | None = None
     credential: str | None = None
+
+    @field_validator("urls")
+    @classmethod
+    def _check_urls(cls, urls: str) -> str:
+        found = _ICE_URL.fullmatch(urls)
+        if found is None or not 0 < int(found["port"] or 1) < 65536:
+            raise ValueError(
+                f"{urls!r} is not stun:HOST[:PORT] or turn:HOST[:PORT][?transport=udp|tcp]"
+            )
+        return urls
 
 
 class Settings(BaseSettings):
@@ -50,7 +75,9 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     token: SecretStr | None = Field(None, description="bearer token that the API demands")
     insecure: bool = Field(False, description="allow a public address without a token")
-    allowed_origins: list[str] = Field([], description="further web origins that may call the API")
+    allowed_origins: list[str] = Field(
+        [], description="origins of the page behind a proxy that changes Host"
+    )
     tls_cert: Path | None = Field(None, description="PEM certificate chain; serves https")
     tls_key: Path | None = Field(None, description="PEM private key of the certificate")
 
@@ -86,9 +113,25 @@ class Settings(BaseSettings):
             raise ValueError("token: at least 8 characters")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert: needs tls_key beside it, and the other way round")
+        for name, path in (("tls_cert", self.tls_cert), ("tls_key", self.tls_key)):
+            if path is not None and not path.is_file():
+                raise ValueError(f"{name}: {path} is no file")
+        try:
+            _ = self.tls
+        except OSError as error:  # OpenSSL's errors are of it too
+            raise ValueError(f"tls_cert, tls_key: no PEM chain and its key: {error}") from error
         if self.persons is not None and not self.persons.is_dir():
             raise ValueError(f"persons: {self.persons} is no folder")
         return self
+
+    @cached_property
+    def tls(self) -> ssl.SSLContext | None:
+        """Of the certificate; None: serves http."""
+        if self.tls_cert is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.tls_cert, self.tls_key)
+        return context
 
     @classmethod
     def settings_customise_sources(

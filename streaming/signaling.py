@@ -60,8 +60,6 @@ class Calls:
 
     async def _offer(self, request: web.Request) -> web.Response:
         self._limit.take(request.remote or "")
-        if self.draining:
-            raise Problem(503, "server is stopping", retry_after_s=10)
         body = await self._json(request)
         if body.get("type") != "offer" or not isinstance(body.get("sdp"), str):
             raise BadOffer('needs sdp and type "offer"')
@@ -86,6 +84,8 @@ class Calls:
         return web.json_response({"sdp": answer, "type": "answer", "pc_id": session.pc_id})
 
     def _check_seats(self) -> None:
+        if self.draining:
+            raise Problem(503, "server is stopping", retry_after_s=10)
         if self.active >= self.seats:
             raise AtCapacity(self.seats)
 

@@ -65,12 +65,14 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """One picture of the engine, ready to be encoded."""
+    """One picture of the engine, ready to be encoded. face_found: None where nobody looked, as the
+    edit was switched off.
+    """
 
     slot: int
     picture: av.VideoFrame
     kind: Kind
-    face_found: bool
+    face_found: bool | None
 
 
 class EngineWorker:
@@ -88,7 +90,7 @@ class EngineWorker:
         self._opened: Future[Stream] = self._pool.submit(
             engine.open_stream, controls.strength, person=person
         )
-        self._in_flight: dict[int, tuple[int, av.VideoFrame]] = {}
+        self._in_flight: dict[int, tuple[int, av.VideoFrame, bool]] = {}
         self._pushed = 0
         self.stage_ms: dict[str, float] = {}
 
@@ -116,7 +118,7 @@ class EngineWorker:
         if effort != self._effort:
             stream.slots, stream.every_second = effort.slots, effort.every_second
             self._effort = effort
-        self._in_flight[self._pushed] = (slot.index, source)
+        self._in_flight[self._pushed] = (slot.index, source, want.bypass)
         self._pushed += 1
         begin = perf_counter()
         rgb = to_rgb(source)
@@ -130,11 +132,12 @@ class EngineWorker:
         return finished
 
     def _finish(self, frame: SyncedFrame) -> Finished:
-        slot, source = self._in_flight.pop(frame.index)
+        slot, source, bypassed = self._in_flight.pop(frame.index)
+        found = None if bypassed else frame.face_found
         if frame.mask is None:
-            return Finished(slot, source, Kind.PASSED, frame.face_found)
+            return Finished(slot, source, Kind.PASSED, found)
         picture = with_edit(source, frame.rgb, frame.mask)
-        return Finished(slot, picture, Kind.SYNCED, frame.face_found)
+        return Finished(slot, picture, Kind.SYNCED, found)
 
     def _apply(self, stream: Any, want: Controls, scale: float) -> None:
         if (want, scale) != self._applied:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hatchling.build import build_wheel
 
+from engine.runtime.plans import FOLDER
+
 ROOT = Path(__file__).parent.parent
 WEIGHTS_LIMIT_BYTES = 60_000_000
 DEMO_LIMIT_BYTES = 3_000_000
@@ -71,7 +73,9 @@ def test_serving_imports_no_training_library() -> None:
 
 
 def test_weights_fit_the_limit() -> None:
-    files = [path for path in (ROOT / "engine" / "weights").rglob("*") if path.is_file()]
+    weights = ROOT / "engine" / "weights"
+    own = weights / FOLDER  # what this machine made for its GPU does not ship
+    files = [path for path in weights.rglob("*") if path.is_file() and own not in path.parents]
     assert any(path.suffix == ".onnx" for path in files)
     assert sum(path.stat().st_size for path in files) < WEIGHTS_LIMIT_BYTES
 

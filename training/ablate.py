@@ -18,7 +18,8 @@ from engine.model.dit import Denoiser
 from training import checkpoint
 from training.ablation import bench, held_out, table
 from training.ablation.judge import Bench, Figures
-from training.ablation.rows import ROWS, Recipe, weights_of
+from training.ablation.predicted import Velocity, WholeLatent
+from training.ablation.rows import ROWS, Network, Recipe, weights_of
 from training.ablation.source_tokens import SourceTokens
 from training.ablation.torch_queue import Candidate
 from training.distill import fold
@@ -32,8 +33,16 @@ from training.teacher import learn, load_tracks
 DISTILLED = 3  # part of the budget that distillation gets on top
 
 
+NETWORKS: dict[Network, type[Denoiser]] = {
+    "edit": Denoiser,
+    "whole latent": WholeLatent,
+    "velocity": Velocity,
+    "source tokens": SourceTokens,
+}
+
+
 def network(recipe: Recipe) -> Denoiser:
-    return (SourceTokens if recipe.source_tokens else Denoiser)(recipe.denoiser)
+    return NETWORKS[recipe.network](recipe.denoiser)
 
 
 def started(recipe: Recipe, start: Path | None) -> Denoiser:
@@ -115,10 +124,8 @@ class Ablation:
         if not path.exists():
             begun.unlink(missing_ok=True)
             budget = {"minutes": self.args.minutes, "steps": self.args.steps}
-            share = {"queue_share": recipe.queue_share}
-            stage = self.preset.train.teacher
             print(f"{name}: training", flush=True)
-            options = self._options(stage, recipe, run=begun, **budget, **share)
+            options = self._options(recipe.teacher, recipe, run=begun, **budget)
             run_workers(train_row, self.args.workers, options)
             begun.rename(path)
         return path
@@ -129,7 +136,7 @@ class Ablation:
             begun.unlink(missing_ok=True)
             minutes, steps = self.args.minutes / DISTILLED, -(-self.args.steps // DISTILLED)
             # The critic is the teacher's: only the folding is to differ.
-            sharpness = self.preset.train.teacher.sharpness
+            sharpness = recipe.teacher.sharpness
             budget = {"minutes": minutes, "steps": steps, "sharpness": sharpness}
             stage = self.preset.train.distill
             print(f"{name}: distilling", flush=True)

@@ -21,7 +21,10 @@ from torch import Tensor, nn
 
 from training import checkpoint
 from training.alignment import read_phonemes
+from training.curve import Curve
 from training.lip_pose import COMPONENTS, PoseBasis
+from training.loop import refuse
+from training.networks import MisfitError, restore
 from training.phoneme_report import FPS, closures
 from training.phonemes import CONSONANTS, FEATURES, VOWELS, Kind, Phoneme, features
 from training.sound import gap_direction, grid_names
@@ -29,6 +32,9 @@ from training.sound import gap_direction, grid_names
 SYMBOLS = ("", *VOWELS, *CONSONANTS)
 _NUMBER = {symbol: k for k, symbol in enumerate(SYMBOLS)}
 _VOWEL, _OPENNESS = FEATURES.index("vowel"), FEATURES.index("openness")
+PEAK_RATE = 0.02
+WARM_UP = 50  # steps
+SHOW_EVERY = 250
 Poses = NDArray[np.float32]
 
 
@@ -155,12 +161,20 @@ def judge(
     return float(np.corrcoef(m, t)[0, 1]), float(m.std() / t.std()), closed / total
 
 
+def rate_at(step: int, steps: int, resumed: bool) -> float:
+    """Learning rate of a step of this run: down to nothing evenly. A run that goes on warms up: its
+    optimiser knows nothing yet of weights that are good already.
+    """
+    warm = min(1.0, (step + 1) / WARM_UP) if resumed else 1.0
+    return PEAK_RATE * warm * (1 - step / steps) + 1e-5
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with sound.npz")
     parser.add_argument("--phonemes", type=Path, required=True, help="of GRID, from `alignment`")
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--run", type=Path, required=True, help="checkpoint to write or go on from")
+    parser.add_argument("--steps", type=int, default=1500, help="of this run")
     args = parser.parse_args(argv)
     torch.manual_seed(0)
     torch.set_num_threads(1)
@@ -173,13 +187,17 @@ def main(argv: list[str] | None = None) -> int:
     # What a component's error does to the lips' gap counts beside the error itself.
     gap = gap_direction(basis)
     model = Articulation()
+    try:
+        start = restore(model, args.run).step if args.run.exists() else 0
+    except (MisfitError, OSError) as unfit:
+        refuse(parser, unfit)
     model.closed.copy_(closed_pose({n: usable[n] for n in train}, truth))
-    optimiser = torch.optim.Adam(model.parameters(), 0.02)
+    optimiser, curve = torch.optim.Adam(model.parameters(), PEAK_RATE), Curve(args.run, start)
     poses = torch.from_numpy(np.stack([truth[n] for n in train]))
     times = (torch.arange(75) + 0.5) / FPS
     for step in range(args.steps):
         for group in optimiser.param_groups:
-            group["lr"] = 0.02 * (1 - step / args.steps) + 1e-5
+            group["lr"] = rate_at(step, args.steps, start > 0)
         pick = torch.randint(len(train), (24,)).tolist()
         score = Score.of([usable[train[k]] for k in pick])
         error = model(score, times) - poses[pick]
@@ -188,14 +206,16 @@ def main(argv: list[str] | None = None) -> int:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        if (step + 1) % 250 == 0:
+        if (step + 1) % SHOW_EVERY == 0 or step + 1 == args.steps:
             r, amplitude, closed = judge(model, held, truth, basis)
             print(
-                f"{step + 1} loss {loss.item():.4f} held-out opening r {r:.3f} "
+                f"{start + step + 1} loss {loss.item():.4f} held-out opening r {r:.3f} "
                 f"amplitude {amplitude:.2f} p b m closed {closed:.3f}",
                 flush=True,
             )
-    checkpoint.save(args.run, model, args.steps)
+            curve.add(start + step + 1, {"loss": loss.item(), "r": r, "closed": closed})
+            checkpoint.save(args.run, model, start + step + 1)
+            curve.save()
     return 0
 
 

@@ -121,9 +121,10 @@ def main(argv: list[str] | None = None) -> int:
         refuse(parser, f"{args.data} holds crops of {crops.shape[-1]} px, not of {side} px")
     with torch.device("cpu"):
         model = Autoencoder(args.preset.autoencoder)
+    start = 0
     try:
         if args.run.exists():
-            restore(model, args.run)
+            start = restore(model, args.run).step
         elif args.grow:
             grow(model, checkpoint.load(args.grow).weights)
     except (MisfitError, OSError) as error:
@@ -136,7 +137,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     weight = mouth_weight(crops.shape[-1])
     stream = batches(crops, args.batch, torch.Generator().manual_seed(args.seed))
-    curve = Curve(args.run)
+    curve = Curve(args.run, start)
     began, step, recent = time.monotonic(), 0, []
     while True:
         done = step / args.steps if args.steps else (time.monotonic() - began) / (60 * args.minutes)
@@ -164,18 +165,18 @@ def main(argv: list[str] | None = None) -> int:
         recent.append(float((output.detach().float() - crop).abs().mean()) * 127.5)
         if step % 100 == 0:
             print(
-                f"{step} {time.monotonic() - began:.0f}s L1 {np.mean(recent[-100:]):.2f} "
+                f"{start + step} {time.monotonic() - began:.0f}s L1 {np.mean(recent[-100:]):.2f} "
                 f"std {float(z.detach().float().std()):.2f}",
                 flush=True,
             )
-            curve.add(step, {"L1": float(np.mean(recent[-100:])), "loss": loss.item()})
+            curve.add(start + step, {"L1": float(np.mean(recent[-100:])), "loss": loss.item()})
         if step % 500 == 0:
-            checkpoint.save(args.run, ema.model, step)
+            checkpoint.save(args.run, ema.model, start + step)
     with torch.no_grad():
         some = crops[:: max(1, len(crops) // 512)].float() / 127.5 - 1
         std = float(torch.cat([ema.model.encoder(p.to(args.device)) for p in some.split(64)]).std())
     ema.model.set_scale(std)
-    checkpoint.save(args.run, ema.model, step, latent_std=std)
+    checkpoint.save(args.run, ema.model, start + step, latent_std=std)
     curve.save()
     print(f"{len(crops)} crops, latent std {std:.3f}")
     return 0

@@ -9,6 +9,7 @@ from training.splits import HeldOutError
 
 APART = {"pocketsphinx": "pip install pocketsphinx"}  # what `make setup-train` leaves out
 STAGES = {
+    "data": "every maker of data below, one after another",
     "grid": "GRID clips -> aligned crops, sound and lip poses",
     "portraits": "still portraits -> talking, exact pairs",
     "rendered": "rendered heads -> aligned crops",

@@ -12,9 +12,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from engine.flow import guidance_weight
 from engine.model.audio_encoder import AudioEncoder
 from engine.model.dit import Denoiser
 from training.critic import LatentSharpness
@@ -35,13 +37,12 @@ def guidance_push(
     level: Tensor, mouth: Tensor, side: int, peak: float, floor: float, sigma: float
 ) -> Tensor:
     """max(S - 1, 0) on the latent grid: level (B, L), mouth (B, 2) -> (B, L, 1, side, side)."""
-    at = (torch.arange(side) + 0.5) / side
-    dx = at[None, None, :] - mouth[:, 0, None, None]
-    dy = at[None, :, None] - mouth[:, 1, None, None]
-    gaussian = torch.exp(-(dx**2 + dy**2) / (2 * sigma**2))[:, None]
-    rho = floor / peak
-    weight = peak * (level**1.5)[:, :, None, None] * (rho + (1 - rho) * gaussian)
-    return (weight - 1).clamp(min=0)[:, :, None]
+    at = (np.arange(side, dtype=np.float32) + 0.5) / side
+    x, y = mouth.cpu().numpy().T[:, :, None, None]
+    distance2 = ((at[None, None, :] - x) ** 2 + (at[None, :, None] - y) ** 2)[:, None]
+    levels = level.cpu().numpy()[:, :, None, None]
+    push = (guidance_weight(levels, distance2, peak, floor, sigma) - 1).clip(min=0)
+    return torch.from_numpy(push)[:, :, None].to(level.device)
 
 
 def drawn_strength(count: int, unguided: float) -> Tensor:

@@ -4,7 +4,7 @@ grammar can stand in for sync.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,7 +31,8 @@ class Piece:
 @dataclass(frozen=True)
 class Drive:
     """pcm int16 16 kHz; opening float (T,) of the true mouth at 25 fps, NaN where none is known (in
-    the gaps between pieces); points float32 (T, 478, 2) of the true face, or None.
+    the gaps between pieces); points float32 (T, 478, 2) of the true face, or None. `heard`: the
+    opening is what the judged model hears, for the true one is unknown.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Drive:
     opening: NDArray[np.float64]
     points: Points | None = None
     pieces: tuple[Piece, ...] = field(default=())
+    heard: bool = False
 
     @property
     def loudness(self) -> NDArray[np.float64]:
@@ -60,8 +62,15 @@ def make_drive(faces: Mapping[str, Points], seed: int, seconds: float = 20.0) ->
     Args:
         faces: FaceLandmarker's points (T, 478, 2) of each sentence.
     """
+    return drive_of(judged_names("grid_s1"), faces, seed, seconds)
+
+
+def drive_of(
+    sentences: Sequence[str], faces: Mapping[str, Points], seed: int, seconds: float
+) -> Drive:
+    """The same of other sentences of grid_s1."""
     rng = np.random.default_rng(seed)
-    names = [n for n in judged_names("grid_s1") if n in faces and not np.isnan(faces[n]).any()]
+    names = [n for n in sentences if n in faces and not np.isnan(faces[n]).any()]
     openings = {n: opening(faces[n]).astype(np.float64) for n in names}
     pcm: list[NDArray[np.int16]] = []
     truth: list[NDArray[np.float64]] = []

@@ -27,12 +27,11 @@ from training.evaluation.stock import Plan, Stock
 from training.heads.blendshapes import BLENDSHAPES
 from training.heads.head import Head
 from training.heads.tracks import MouthTrack, fit_to_head, mouth_width, opening_of
+from training.landmarker import landmarker_bundle
 from training.lip_pose import opening
 from training.loop import refuse
-from training.splits import data_dir
 from training.sync_figures import Judged, pooled_r
 
-MODEL = "helpers/face_landmarker_v2_with_blendshapes.task"
 HEADS = (0, 1, 2, 3)  # clips of the set that show heads, FIRST_SEED + k
 Rgb = NDArray[np.uint8]
 
@@ -82,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         python = labelling_python(None)
         with (
-            Labeller(python, data_dir() / MODEL, args.jobs) as labeller,
+            Labeller(python, landmarker_bundle(), args.jobs) as labeller,
             TemporaryDirectory(dir=args.cache) as folder,
         ):
             _report(Stock(args.cache, labeller, args.labels), labeller, Path(folder))

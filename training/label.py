@@ -18,7 +18,6 @@ import cv2
 import numpy as np
 
 _landmarker: Any = None
-_model_path = ""
 
 
 def _start(model_path: str) -> None:

@@ -1,7 +1,8 @@
 """Trains the landmark net and writes engine/weights/landmarks.onnx: `python -m training.landmarks`.
 
-Needs the labels of `make labels` and pictures of `training.heads.stills`. Resumable: a run that was
-stopped goes on from its last checkpoint. Takes about 15 minutes of one core.
+Needs the labels of `make labels` and pictures of `training.heads.stills`. Takes about 15 minutes of
+one core. A run that was stopped goes on from its last checkpoint, its optimiser restarted with a
+warm-up.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ from engine.face.patch import PATCH_PX
 from engine.face.points import BRIDGE, COUNT, EYES, MOUTH
 from engine.model.landmark_net import LandmarkNet
 from export.graphs import FromPixels
+from training import checkpoint
+from training.curve import Curve
 from training.landmark_data import PatchSampler, load_grid, load_heads, load_portraits
+from training.loop import refuse
+from training.networks import MisfitError, restore
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "engine" / "weights" / "landmarks.onnx"
 BATCH = 64
@@ -71,28 +76,27 @@ def loss_of(
     return 10 * place + 0.3 * told, float(place.detach()), float(right)
 
 
-def rate_at(step: int, steps: int) -> float:
-    """Learning rate: a short warm-up, then half a cosine down to nothing."""
-    warm = min(1.0, (step + 1) / (WARM_SHARE * steps))
+def rate_at(step: int, steps: int, first: int = 0) -> float:
+    """Learning rate: a short warm-up from `first`, where the optimiser starts; all in all half a
+    cosine down to nothing.
+    """
+    warm = min(1.0, (step - first + 1) / (WARM_SHARE * steps))
     return PEAK_RATE * warm * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
-def train(sampler: PatchSampler, steps: int, checkpoint: Path) -> LandmarkNet:
-    """The averaged net after `steps` batches."""
-    net = LandmarkNet().to(memory_format=torch.channels_last)
+def train(
+    net: LandmarkNet, sampler: PatchSampler, steps: int, run: Path, first: int = 0
+) -> LandmarkNet:
+    """The averaged net after `steps` batches, `first` of which it has seen; written to `run`."""
+    net = net.to(memory_format=torch.channels_last)
     average = copy.deepcopy(net).eval().requires_grad_(False)
     optimiser = torch.optim.AdamW(net.parameters(), PEAK_RATE, weight_decay=1e-4)
-    first = 0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        for part, name in ((net, "net"), (average, "average"), (optimiser, "optimiser")):
-            part.load_state_dict(saved[name])
-        first = saved["step"]
+    curve = Curve(run, first)
     began, errors, rights = time.monotonic(), [], []
     for step in range(first, steps):
         loss, error, right = loss_of(net, batch_of(sampler), step < COARSE_SHARE * steps)
         for group in optimiser.param_groups:
-            group["lr"] = rate_at(step, steps)
+            group["lr"] = rate_at(step, steps, first)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -111,15 +115,13 @@ def train(sampler: PatchSampler, steps: int, checkpoint: Path) -> LandmarkNet:
                 f"faces told {np.mean(rights):.3f}, {time.monotonic() - began:.0f} s",
                 flush=True,
             )
+            curve.add(
+                step + 1,
+                {"point error": float(np.mean(errors)), "faces told": float(np.mean(rights))},
+            )
             errors, rights = [], []
-            state = {
-                "net": net.state_dict(),
-                "average": average.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "step": step + 1,
-            }
-            torch.save(state, checkpoint.with_suffix(".part"))
-            checkpoint.with_suffix(".part").rename(checkpoint)
+            checkpoint.save(run, average, step + 1)
+            curve.save()
     return average
 
 
@@ -149,15 +151,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=WEIGHTS)
     parser.add_argument("--export-only", action="store_true", help="of the checkpoint as it is")
     args = parser.parse_args(argv)
-    args.run.mkdir(parents=True, exist_ok=True)
-    checkpoint = args.run / "landmarks.pt"
-    if args.export_only:
-        net = LandmarkNet()
-        net.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
-        export(net, args.output)
-        return 0
+    run = args.run / "landmarks.pt"
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    net = LandmarkNet()
+    try:
+        first = restore(net, run).step if run.exists() or args.export_only else 0
+    except (MisfitError, OSError) as error:
+        refuse(parser, error)
+    if args.export_only:
+        export(net, args.output)
+        return 0
     heads = [picture for path in args.heads for picture in load_heads(path)[0]]
     sources = [
         (0.42, load_portraits(args.labels)),
@@ -165,8 +169,7 @@ def main(argv: list[str] | None = None) -> int:
         (0.42, heads),
     ]
     print("pictures:", *(len(examples) for _, examples in sources), flush=True)
-    seed = int(torch.load(checkpoint, weights_only=True)["step"]) if checkpoint.exists() else 0
-    export(train(PatchSampler(sources, seed), args.steps, checkpoint), args.output)
+    export(train(net, PatchSampler(sources, first), args.steps, run, first), args.output)
     return 0
 
 

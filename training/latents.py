@@ -6,6 +6,7 @@ import argparse
 import ctypes
 import sys
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from training.crops import crop_shards, read_shard
 from training.loop import refuse
 from training.networks import MisfitError, restore
 from training.preset import PresetError, load_preset
-from training.splits import refuse_held_out
+from training.splits import refuse_held_out, refuse_held_out_names
 from training.window_config import FRAMES_USED, KINDS
 
 M_MMAP_THRESHOLD = -3  # of malloc.h
@@ -47,11 +48,13 @@ class Tracks:
 
     @classmethod
     def read(cls, folder: Path, kind: str) -> Tracks:
-        stored = np.load(folder / f"latents_{kind}_index.npz")
+        """Raises HeldOutError where a track speaks a sentence that training must not hear."""
+        index = folder / f"latents_{kind}_index.npz"
+        stored = np.load(index)
+        clips = stored["clips"].tolist()
+        refuse_held_out_names(chain.from_iterable(clips), index.name)
         latents = np.load(folder / f"latents_{kind}.npy", mmap_mode="c")
-        return cls(
-            torch.from_numpy(latents), stored["clips"].tolist(), torch.from_numpy(stored["starts"])
-        )
+        return cls(torch.from_numpy(latents), clips, torch.from_numpy(stored["starts"]))
 
     def part(self, first: int, last: int) -> Tracks:
         """Clips first .. last - 1."""

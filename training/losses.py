@@ -7,6 +7,7 @@ from torch import Tensor
 
 from engine.face.align import MOUTH_CENTRE
 from training.critic import LatentSharpness
+from training.lip_reader import LipReading
 
 
 def latent_weight(side: int) -> Tensor:
@@ -33,20 +34,24 @@ def backward(
     sharp: LatentSharpness | None,
     source: Tensor,
     pose: Tensor,
+    lips: LipReading | None = None,
 ) -> dict[str, float]:
     """Run the backward pass of all terms; returns their values for the log.
 
     Args:
         estimate: x0 (B, L, C, h, w) with its graph. target, source: same shape.
         pose: true lip pose (B L, P).
-        sharp: the sharpness term, or None to train without.
+        sharp, lips: the sharpness term and the lip reader's, or None to train without.
     """
     leaf = estimate.detach().requires_grad_(True)
     loss = x0_loss(leaf, target, weight)
-    (gradient,) = torch.autograd.grad(loss, leaf)
-    shown = {"loss": loss.item()}
+    (error,) = torch.autograd.grad(loss, leaf)
+    shown, gradient = {"loss": loss.item()}, error
     if sharp is not None:
-        push, shown["critic"] = sharp.gradient(leaf, target, source, pose, gradient)
+        push, shown["critic"] = sharp.gradient(leaf, target, source, pose, error)
+        gradient = gradient + push
+    if lips is not None:
+        push, shown["lips"] = lips.gradient(leaf, target, pose, error)
         gradient = gradient + push
     estimate.backward(gradient)
     return shown

@@ -36,10 +36,9 @@ def restore(model: nn.Module, path: Path, *, partial: bool = False) -> checkpoin
         MisfitError: its network has other sizes.
     """
     stored = checkpoint.load(path)
-    own: Any = model.config
-    made = _config(type(own), stored, path)
-    # Older checkpoints do not tell: there the shapes decide.
-    if stored.config and made != own:
+    own: Any = getattr(model, "config", None)
+    # Older checkpoints do not tell, and some networks come in one size: there the shapes decide.
+    if stored.config and own and (made := _config(type(own), stored, path)) != own:
         raise MisfitError(f"{path} holds another network than was asked for: {_told(made, own)}")
     try:
         model.load_state_dict(stored.weights, strict=not partial)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from engine.face.align import STABLE_INDICES, Similarity, fit_similarity, warp_crop
 from training.augment import Look, smooth_drift
 from training.grid import CROP_PX, Clip, load_clip, smooth_stable
+from training.landmarker import canonical_mesh
 from training.lip_pose import LIPS_INNER, opening
 from training.mouth_inside import (
     Palette,
@@ -56,15 +57,10 @@ def mesh_triangles() -> NDArray[np.int32]:
     """Canonical face mesh (F, 3) plus the triangles between the face oval and the still ring around
     it.
     """
-    faces = [
-        [int(v.split("/")[0]) - 1 for v in line.split()[1:4]]
-        for line in (data_dir() / "heads" / "mediapipe_canonical_face_model.obj").open()
-        if line.startswith("f ")
-    ]
     n = len(OVAL)
     ring = [[OVAL[i], OVAL[(i + 1) % n], 468 + i] for i in range(n)]
     ring += [[OVAL[(i + 1) % n], 468 + (i + 1) % n, 468 + i] for i in range(n)]
-    return np.array(faces + ring, np.int32)
+    return np.concatenate([canonical_mesh(), np.array(ring, np.int32)])
 
 
 @njit(cache=True)

@@ -49,6 +49,7 @@ class TeacherStage(SharedStage):
     minutes: float = 60
     rate: float = 8e-4
     queue_share: float = _told(0.3, "steps on the own queue")
+    lip_reader: float = _told(0.0, "gradient of a jointly trained lip reader beside the error's")
 
 
 @dataclass(frozen=True, kw_only=True)

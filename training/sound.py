@@ -132,7 +132,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--grid-share", type=float, default=0.3, help="of a batch, beside --speech")
     parser.add_argument("--nonspeech", type=Path, help="file of `speech --kinds no_speech`")
     parser.add_argument("--nonspeech-share", type=float, default=0.2, help="of a batch")
-    parser.add_argument("--start", type=Path, help="checkpoint to go on from")
+    parser.add_argument("--start", type=Path, help="checkpoint that a new run begins with")
     parser.add_argument("--bf16", action="store_true", help="faster where the CPU has AVX512-BF16")
     args = read_options(parser, "sound", argv)
     begin(0, args)
@@ -147,12 +147,15 @@ def main(argv: list[str] | None = None) -> int:
     basis = PoseBasis.load(args.data / "pose_basis.npz")
     gap = gap_direction(basis).to(args.device)
     model = AudioEncoder(args.preset.audio)
+    start = 0
     try:
-        if args.start:
+        if args.run.exists():
+            start = restore(model, args.run).step
+        elif args.start:
             restore(model, args.start)
     except (MisfitError, OSError) as error:
         refuse(parser, error)
-    model, curve = model.to(args.device), Curve(args.run)
+    model, curve = model.to(args.device), Curve(args.run, start)
     ema = checkpoint.Ema(model)
     optimiser = torch.optim.AdamW(
         model.parameters(), args.rate, betas=(0.9, 0.98), weight_decay=0.05
@@ -194,14 +197,16 @@ def main(argv: list[str] | None = None) -> int:
         if step % 500 == 0:
             r = [opening_correlation(ema.model, held, basis, age)[0] for age in (0, 2)]
             print(
-                f"{step} {time.monotonic() - began:.0f}s loss {np.mean(recent[-500:]):.4f} "
+                f"{start + step} {time.monotonic() - began:.0f}s "
+                f"loss {np.mean(recent[-500:]):.4f} "
                 f"held-out opening r {r[0]:.3f} (no future) {r[1]:.3f} (80 ms)",
                 flush=True,
             )
-            curve.add(step, {"loss": float(np.mean(recent[-500:])), "r": r[0], "r, 80 ms": r[1]})
-            checkpoint.save(args.run, ema.model, step)
+            told = {"loss": float(np.mean(recent[-500:])), "r": r[0], "r, 80 ms": r[1]}
+            curve.add(start + step, told)
+            checkpoint.save(args.run, ema.model, start + step)
     curve.save()
-    checkpoint.save(args.run, ema.model, step)
+    checkpoint.save(args.run, ema.model, start + step)
     return 0
 
 

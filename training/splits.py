@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,8 +33,12 @@ def data_dir() -> Path:
 
 
 @lru_cache(1)
+def _read(path: Path) -> dict[str, dict[str, list[str]]]:
+    return json.loads(path.read_text())
+
+
 def _split() -> dict[str, dict[str, list[str]]]:
-    return json.loads((data_dir() / "split.json").read_text())
+    return _read(data_dir() / "split.json")
 
 
 def held_out(kind: str) -> frozenset[str]:
@@ -66,6 +71,19 @@ def refuse_held_out(paths: list[Path]) -> None:
             raise HeldOutError(f"{path.name} is held out by split.json and may not be trained on")
         if head := re.fullmatch(r"head_(\d+)", stem):
             refuse_test_head(int(head[1]))
+
+
+def refuse_held_out_names(names: Iterable[str], file: str) -> None:
+    """Raise HeldOutError at the first recording that training must not hear, of those that a stored
+    table (`file`) names: NAME, or TURN_NAME as `speech` has it.
+    """
+    tests = (path for folder in TEST_FOLDERS for path in (data_dir() / folder).glob("*"))
+    hidden = held_out("grid_s1") | {path.stem for path in tests}
+    for name in names:
+        if not hidden.isdisjoint((name, name.partition("_")[2])):
+            raise HeldOutError(
+                f"{file}: {name} is held out by split.json and may not be trained on"
+            )
 
 
 def _lies_in_tests(path: Path, root: Path) -> bool:

@@ -18,6 +18,7 @@ from engine.model.audio_encoder import AudioEncoder
 from engine.model.dit import Denoiser
 from training.critic import LatentSharpness
 from training.latents import Tracks
+from training.lip_reader import LipReading
 from training.loop import Loop, add_options, begin, read_options, refuse
 from training.losses import backward, latent_weight
 from training.networks import MisfitError, check, load_audio, restore
@@ -98,6 +99,7 @@ def learn(rank: int, args: argparse.Namespace, tracks: dict[str, Tracks], model:
     model = model.to(args.device)
     weight = latent_weight(model.config.grid)
     sharp = LatentSharpness(model.config, args.sharpness) if args.sharpness else None
+    lips = LipReading(model.config, args.lip_reader) if args.lip_reader else None
     for _ in (loop := Loop(model, rank, args, start)):
         queue = sampler.on_queue(args.queue_share)
         window = sampler.window(queue, args.batch, args.device)
@@ -113,7 +115,8 @@ def learn(rank: int, args: argparse.Namespace, tracks: dict[str, Tracks], model:
             ).float()
         if queue:
             sampler.advance(estimate)
-        loop.update(backward(estimate, window.target, weight, sharp, window.source, window.pose))
+        given = (window.source, window.pose)
+        loop.update(backward(estimate, window.target, weight, sharp, *given, lips))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -20,6 +20,7 @@ from engine.audio import (
     SILENCE_LEVEL,
     frame_column,
 )
+from training.splits import refuse_held_out_names
 
 QUIET_BEFORE = 0.2  # share of windows before whose columns nothing was heard: a call begins
 PAUSE = (20, 200)  # columns
@@ -39,9 +40,14 @@ class VoiceTable:
 
     @classmethod
     def read(cls, path: Path, names: list[str] | None = None) -> VoiceTable:
-        """`names`, or all recordings of the file; frames without a weight count once."""
+        """`names`, or all recordings of the file; frames without a weight count once.
+
+        Raises:
+            HeldOutError: one of them is of a clip that training must not hear.
+        """
         stored = np.load(path)
         chosen = [n for n in names or _recordings(stored) if f"pose/{n}" in stored]
+        refuse_held_out_names(chosen, path.name)
         gap = np.full((PAST + FUTURE, N_MELS), SILENCE_LEVEL, np.float16)
         parts, firsts, poses, weights, at = [gap], [], [], [], len(gap)
         for name in chosen:

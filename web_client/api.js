@@ -23,7 +23,6 @@ export class Unreachable extends Error {
 export const token = {
   get: () => sessionStorage.getItem(TOKEN_KEY),
   set: (value) => sessionStorage.setItem(TOKEN_KEY, value),
-  clear: () => sessionStorage.removeItem(TOKEN_KEY),
 };
 
 function headers(extra = {}) {

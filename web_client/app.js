@@ -203,11 +203,11 @@ function askToken() {
   if (!dialog.open) dialog.showModal();
 }
 
-byId("token-dialog").addEventListener("close", ({ target }) => {
+byId("token-dialog").addEventListener("close", async ({ target }) => {
   if (target.returnValue !== "ok") return;
   target.returnValue = "";
   token.set(byId("token").value.trim());
-  loadConfig();
+  await loadConfig(); // the call needs its ICE servers
   start();
 });
 byId("token-cancel").addEventListener("click", () => byId("token-dialog").close(""));

@@ -1,4 +1,4 @@
-// The four kinds of voice, each as {kind, track, label, ownMicrophone, stop()}. One AudioContext for all.
+// The four kinds of voice, each as {kind, track, label, stop()}. One AudioContext for all.
 
 import { microphoneConstraints } from "./devices.js";
 import { UserError } from "./errors.js";

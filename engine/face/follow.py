@@ -116,7 +116,7 @@ class FaceFollower:
         """Where to look in this frame: the largest first, or what is nearest to the last face."""
         if box is not None:
             return [_patch_of(box)]
-        if self._missing > REST_AFTER and self._missing % REST_FRAMES:
+        if not self._patient and self._missing > REST_AFTER and self._missing % REST_FRAMES:
             return []
         self._searches += 1
         last = [] if self._last is None else [self._last]

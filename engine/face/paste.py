@@ -126,11 +126,11 @@ def _in_frame(fields: Field, transform: Similarity) -> Field:
 
 
 def _drawn(
-    crop: Rgb, edit: Field, decoded: Field, fields: Field, alpha: float
+    crop: Rgb, edit: Field, decoded: Field, fields: Field, alpha: float, gain: float
 ) -> tuple[Field, Field, Field]:
     """What is added to the moved source, on the crop: pixels of `decoded` by their share and the
     coarse correction towards `edit` (S, S, 3); that share (S, S); and how much is corrected (S, S),
-    grey levels.
+    grey levels, in the light of `gain`.
     """
     size = crop.shape[0]
     u, v, generated = cv2.split(cv2.resize(fields, (size, size), interpolation=cv2.INTER_LINEAR))
@@ -139,7 +139,7 @@ def _drawn(
     moved = cv2.remap(crop, x, y, cv2.INTER_LINEAR)
     off = cv2.GaussianBlur(edit - moved, (0, 0), COARSE * size)
     red, green, blue = cv2.split(np.abs(off))
-    amount = cv2.max(cv2.max(red, green), blue)
+    amount = cv2.max(cv2.max(red, green), blue) * np.float32(gain)
     shown = region(size) * np.float32(alpha)
     share = cv2.max(generated, shown * smooth_step(amount, WRONG))
     weight = (shown - share).clip(0) * smooth_step(amount, CORRECTED)
@@ -173,6 +173,7 @@ def paste(
     alpha: float,
     cover: Cover | None = None,
     photographed: bool = True,
+    gain: float = 1.0,
 ) -> tuple[Rgb, Field]:
     """Make a frame's mouth the edited one.
 
@@ -185,6 +186,7 @@ def paste(
         alpha: 0..1, fades an edit in or out as a face comes and goes.
         cover: what stands before the face, which stays.
         photographed: not a drawing, whose mouth may have any colours.
+        gain: how much lighter the networks saw a dark crop (`exposure`).
     Returns:
         the new frame, and the mask float32 (H, W): 0 exactly where the frame is the source, bit for
         bit.
@@ -206,7 +208,7 @@ def paste(
     bare = crop if cover is None else cover.bare
     edit = match_colour(edit, bare)
     decoded = no_greener(edit, bare) if photographed else edit
-    drawn, share, corrected = _drawn(bare, edit, decoded, fields, alpha)
+    drawn, share, corrected = _drawn(bare, edit, decoded, fields, alpha, gain)
     dx, dy = cv2.split(onto_frame(_in_frame(fields, transform)))
     amounts = cv2.merge([share, cv2.max(share, corrected / CORRECTED[1])])
     generated, drawn_on = cv2.split(onto_frame(amounts))

@@ -19,13 +19,11 @@ EYES: Final = slice(0, 8)
 LEFT_EYE_CORNERS: Final = (0, 1)
 RIGHT_EYE_CORNERS: Final = (2, 3)
 BRIDGE: Final = slice(8, 12)
-NOSE: Final = slice(12, 16)
 MOUTH: Final = slice(16, 26)
 MOUTH_CORNERS: Final = (16, 17)
 INNER_LIPS: Final = (19, 20)  # upper, lower
 JAW: Final = slice(26, 33)
 CHIN: Final = 26
-BROWS: Final = slice(33, 39)
 
 _MIRROR_PAIRS: Final = (
     *((33, 263), (133, 362), (159, 386), (145, 374), (98, 327), (61, 291), (39, 269)),

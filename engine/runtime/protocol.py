@@ -73,10 +73,8 @@ class Manifest:
     crop_px: int
     latent_channels: int
     latent_side: int
-    tau: float
     levels: Grids
     drawn_levels: Grids  # of the denoiser for drawings
-    default_strength: float
     default: str  # variant that runs unless another is asked for
     files: dict[str, dict[str, str]]  # variant -> graph -> file name
     hashes: dict[str, str]  # file name -> sha256
@@ -121,10 +119,8 @@ class Manifest:
             crop_px=stored["crop_px"],
             latent_channels=stored["latent_channels"],
             latent_side=stored["latent_side"],
-            tau=stored["tau"],
             levels=_grids(stored["levels"]),
             drawn_levels=_grids(stored.get("drawn_levels", stored["levels"])),
-            default_strength=stored["default_strength"],
             default=stored.get("default", REFERENCE),
             files=stored["files"],
             hashes=stored["hashes"],

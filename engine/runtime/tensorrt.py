@@ -405,20 +405,6 @@ class TensorRtRuntime:
         drawn = self._graphs.get(DRAWN)
         self.drawn = DenoiserOnDevice(drawn, pool) if drawn is not None else None
 
-    @classmethod
-    def of(
-        cls,
-        device: Device,
-        networks: Mapping[str, Network],
-        profiles: Mapping[str, Profile],
-        manifest: Manifest,
-    ) -> TensorRtRuntime:
-        """On networks that are loaded already."""
-        runtime = cls.__new__(cls)
-        runtime.variant = PRECISIONS[0]
-        runtime._set_up(device, networks, profiles, manifest)
-        return runtime
-
     def load(self, path: Path) -> Session:
         """A denoiser in a file that is made for TensorRT. The first time on a GPU its engine is
         built, which may take a minute.

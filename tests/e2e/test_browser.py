@@ -9,7 +9,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Playwright, sync_playwright
+from playwright.sync_api import Playwright, Route, sync_playwright
 
 from tests.e2e.call_page import LOUDNESS, MOTION, OpenPage, Server, chromium
 from tests.engine.test_personal import write_person
@@ -250,11 +250,21 @@ def test_unreadable_files_are_named(open_page: OpenPage, server: Server, tmp_pat
     assert "broken.png" in call.cover()
 
 
+def with_an_ice_server(route: Route) -> None:
+    """The server's own answer, and in it a server that nobody needs on one machine."""
+    answer = route.fetch()
+    if answer.status != 200:
+        return route.fulfill(response=answer)
+    config = answer.json() | {"ice_servers": [{"urls": "stun:127.0.0.1:9"}]}
+    route.fulfill(response=answer, json=config)
+
+
 def test_token_is_asked_for_and_a_stopped_server_named(open_page: OpenPage, tmp_path: Path) -> None:
     token = "a-token-for-this-test"
     server = Server(tmp_path / "log.txt", token=token)
     try:
         call = open_page(server.url)
+        call.page.route("**/api/config", with_an_ice_server)
         call.page.click("#demo")
         call.until("document.getElementById('token-dialog').open")
         call.page.fill("#token", "not-the-token")
@@ -266,6 +276,7 @@ def test_token_is_asked_for_and_a_stopped_server_named(open_page: OpenPage, tmp_
         with call.page.expect_response(lambda answer: "/api/offer" in answer.url and answer.ok):
             call.page.keyboard.press("Enter")
         call.until_live()
+        assert call.page.evaluate("omnisync.pc.getConfiguration().iceServers.length") == 1
     finally:
         server.stop()
     call.until("omnisync.state === 'error'")

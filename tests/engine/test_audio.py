@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.audio import (
+    AHEAD_S,
     EARLIER,
     FUTURE,
     HOP,
@@ -13,6 +14,7 @@ from engine.audio import (
     N_FFT,
     PAST,
     SAMPLE_RATE,
+    SAMPLES_PER_FRAME,
     SILENCE_LEVEL,
     SoundRing,
     frame_column,
@@ -64,6 +66,19 @@ def test_a_stream_hears_what_the_whole_recording_holds(chunk: int) -> None:
     np.testing.assert_allclose(mel[:, EARLIER - 1], lately, atol=1e-4)
     np.testing.assert_allclose(mel, mel_window(whole, 20), atol=1e-4)
     assert mel[:, 0] == pytest.approx(SILENCE_LEVEL)  # before the start
+
+
+def test_sound_that_is_as_far_ahead_as_it_may_be_leaves_the_oldest_slot_its_own() -> None:
+    """Four slots at every second frame: the oldest is six frames behind the next one."""
+    pcm = np.random.default_rng(0).normal(0, 3000, 12 * SAMPLE_RATE).astype(np.int16)
+    ring = SoundRing()
+    told = 200 * SAMPLES_PER_FRAME + round(AHEAD_S * SAMPLE_RATE)
+    for start in range(0, told, SAMPLES_PER_FRAME):
+        ring.push(pcm[start : min(start + SAMPLES_PER_FRAME, told)])
+    assert ring.samples == told
+    mel, heard = ring.window(194)
+    assert heard.all()
+    np.testing.assert_allclose(mel, mel_window(mel_of(pcm), 194), atol=1e-4)
 
 
 def test_the_future_is_not_heard() -> None:

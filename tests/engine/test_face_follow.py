@@ -9,6 +9,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from engine.face import follow
+from engine.face.detect import FaceDetector
 from engine.face.follow import FaceFollower
 from engine.face.points import EYES, MOUTH
 
@@ -146,6 +148,18 @@ def test_the_patient_find_a_tilted_face_on_the_first_frame_and_none_in_blobs(
     small = np.random.default_rng(3).integers(0, 256, (12, 16, 3)).astype(np.uint8)
     blobs = cv2.resize(small, (640, 480), interpolation=cv2.INTER_CUBIC)
     assert not found_within(FaceFollower(graph, patient=True), blobs, 40)
+
+
+@pytest.mark.parametrize(("patient", "searched"), [(True, 12), (False, 3)])
+def test_the_patient_search_every_frame_however_long_the_face_is_gone(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, patient: bool, searched: int
+) -> None:
+    monkeypatch.setattr(follow, "REST_AFTER", 3)
+    searches = []
+    monkeypatch.setattr(FaceDetector, "search", lambda self, rgb: searches.append(rgb) or [])
+    follower = FaceFollower(graph, patient)
+    assert not found_within(follower, scene(), 12)
+    assert len(searches) == searched
 
 
 def test_the_largest_face_then_the_same_one(

@@ -19,6 +19,7 @@ from engine import EngineError, LipSyncEngine, LipSyncStream, RuntimeUnavailable
 from engine.audio import SAMPLES_PER_FRAME
 from engine.engine import WEIGHTS
 from engine.media import Voice
+from engine.runtime.protocol import Manifest
 
 HERE = Path(__file__).parent
 DEMO_VOICE = HERE.parents[1] / "web_client" / "demo" / "voice.mp3"
@@ -67,7 +68,7 @@ def test_every_frame_comes_out_once_in_order_two_ticks_later(
     assert engine.facts.look_ahead_ms == 80
     indices += [f.index for f in stream.flush()]
     assert indices == list(range(8))
-    assert stream.frames_pushed == 0
+    assert [f.index for _ in range(3) for f in stream.push_frame(face)] == [0], "it starts anew"
 
 
 def test_outside_the_mask_nothing_changes_and_inside_something_does(
@@ -188,6 +189,20 @@ def test_strength_is_live(engine: LipSyncEngine, face: np.ndarray) -> None:
     assert np.abs(strong - soft).max() > 8
 
 
+def test_a_dark_face_speaks_as_in_light_and_stays_dark(
+    engine: LipSyncEngine, face: np.ndarray
+) -> None:
+    said = np.concatenate([tick.pcm for tick in islice(Voice(DEMO_VOICE).ticks(), 60)])
+    dark = (face * 0.15).astype(np.uint8)
+    of_light, of_dark = (
+        np.abs(np.stack(run(engine.open_stream(), still, said, 60)).astype(np.float32) - still)
+        for still in (face, dark)
+    )
+    moved = of_light > 25
+    assert of_dark[moved].mean() / of_light[moved].mean() == pytest.approx(0.15, rel=0.25)
+    assert np.corrcoef(of_light[moved], of_dark[moved])[0, 1] > 0.8
+
+
 def test_bypass_passes_frames_untouched_with_the_same_delay(
     engine: LipSyncEngine, face: np.ndarray
 ) -> None:
@@ -272,6 +287,19 @@ def test_wrong_shapes_are_named(stream: LipSyncStream) -> None:
         stream.push_audio(np.zeros(100, np.float32))  # type: ignore[arg-type]
 
 
+def test_sound_too_far_ahead_is_refused_whole(stream: LipSyncStream, face: np.ndarray) -> None:
+    stream.push_audio(np.zeros(2 * 16_000, np.int16))
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"2\.44 s ahead of the frames") as told:
+            stream.push_audio(np.zeros(11 * SAMPLES_PER_FRAME, np.int16))
+        assert "\n" not in str(told.value)
+    stream.push_audio(np.zeros(10 * SAMPLES_PER_FRAME, np.int16))
+    with pytest.raises(ValueError, match="ahead"):
+        stream.push_audio(np.zeros(1, np.int16))
+    stream.push_frame(face)
+    stream.push_audio(np.zeros(SAMPLES_PER_FRAME, np.int16))
+
+
 def test_bad_loads_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="is missing"):
         LipSyncEngine.load(tmp_path)
@@ -305,6 +333,21 @@ def test_a_damaged_manifest_is_one_clear_line(
         LipSyncEngine.load(tmp_path)
     with pytest.raises(WeightsError, match="no weights in"):
         LipSyncEngine.load(manifest)
+
+
+@pytest.mark.parametrize("unused", [{}, {"tau": 0.93, "default_strength": 1.0}])
+def test_a_manifest_is_read_with_and_without_what_nobody_uses(
+    unused: dict[str, float], tmp_path: Path
+) -> None:
+    for file in WEIGHTS.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    manifest = tmp_path / "manifest.json"
+    stored = json.loads(manifest.read_text())
+    for name in ("tau", "default_strength"):
+        stored.pop(name, None)
+    manifest.unlink()
+    manifest.write_text(json.dumps(stored | unused))
+    assert Manifest.read(tmp_path).crop_px == stored["crop_px"]
 
 
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from engine.runtime import tensorrt
 from engine.runtime.device import Device
 from engine.runtime.latents import Latent, Latents
 from engine.runtime.onnxruntime import OnnxRuntime
+from engine.runtime.plans import PRECISIONS
 from engine.runtime.protocol import DRAWN, REFERENCE, Manifest
 from engine.runtime.tensorrt import DenoiserOnDevice, TensorRtRuntime
 from tests.engine.cuda.host_memory import OrtNetwork
@@ -68,7 +69,10 @@ def runtime(gpu: Device, driver: ctypes.CDLL, manifest: Manifest) -> TensorRtRun
         }
         for graph, profile in profiles(manifest, TOKENS).items()
     }
-    return TensorRtRuntime.of(gpu, networks, sizes, manifest)
+    running = TensorRtRuntime.__new__(TensorRtRuntime)  # its networks are loaded already
+    running.variant = PRECISIONS[0]
+    running._set_up(gpu, networks, sizes, manifest)
+    return running
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,7 @@ def test_calibrated_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     manifest = json.loads((weights / "manifest.json").read_text())
     assert manifest["default"] == "fp32"
     assert set(manifest["parity"]) == {"fp32"}
+    assert not {"tau", "default_strength"} & manifest.keys()
     assert main([*options, "--calibrate", str(pictures), "--default", "int8"]) == 0
 
     manifest = json.loads((weights / "manifest.json").read_text())

@@ -44,7 +44,7 @@ class DoubleStream:
         self.tick_s = tick_s
         self.slots = slots
         self.every_second = False
-        self._window: deque[tuple[int, NDArray[np.uint8]]] = deque()
+        self._window: deque[tuple[int, NDArray[np.uint8], bool]] = deque()
 
     def push_audio(self, pcm: NDArray[np.int16]) -> None:
         assert pcm.dtype == np.int16 and pcm.ndim == 1
@@ -56,15 +56,15 @@ class DoubleStream:
         assert heard == 640 * (self.pushed + 1), "25 frames for each second of sound"
         if self.tick_s:
             time.sleep(self.tick_s)
-        self._window.append((self.pushed, rgb))
+        self._window.append((self.pushed, rgb, not self.bypass))
         self.pushed += 1
         delay = (self.slots - 1) * (1 + self.every_second)
         return [self._emit() for _ in range(len(self._window) - delay)]
 
     def _emit(self) -> Frame:
-        index, rgb = self._window.popleft()
-        if self.bypass:
-            return Frame(index, rgb, None, True)
+        index, rgb, looked_at = self._window.popleft()
+        if self.bypass or not looked_at:
+            return Frame(index, rgb, None, looked_at)
         marked = rgb.copy()
         marked[:MARK, :MARK] = 255
         return Frame(index, marked, np.ones(rgb.shape[:2], np.float32), True)

@@ -11,6 +11,7 @@ from streaming.capacity import Capacity
 from streaming.problems import MIME
 from streaming.settings import Settings
 
+from .caller import Caller
 from .double import DoubleEngine
 
 
@@ -48,7 +49,9 @@ async def test_not_ready_says_why(http: TestClient, server: Server) -> None:
     response = await http.get("/readyz")
     assert response.status == 503
     assert "stopping" in (await response.json(content_type=None))["detail"]
-    offer = await http.post("/api/offer", json={"sdp": "v=0", "type": "offer"})
+    caller = Caller("", http.session)
+    offer = await http.post("/api/offer", json={"sdp": await caller.offer(), "type": "offer"})
+    await caller.pc.close()
     assert offer.status == 503 and offer.headers["Retry-After"]
 
 

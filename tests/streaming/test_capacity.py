@@ -4,6 +4,7 @@ import pytest
 
 from engine.batch import MOST
 from engine.costs import CallCosts
+from streaming import capacity
 from streaming.capacity import CallCost, Capacity, measure_capacity, measure_cost, seats
 
 from .double import DoubleEngine
@@ -44,7 +45,20 @@ async def test_the_operator_decides_over_what_is_measured() -> None:
     assert await measure_capacity(DoubleEngine(), asked=7) == Capacity(5.0, 7, 1)
     assert (await measure_capacity(DoubleEngine(), 7, "on")).sharing == MOST
     assert (await measure_capacity(DoubleEngine(), 7, "off")).sharing == 1
-    assert (await measure_capacity(DoubleEngine())).seats >= 1
+
+
+async def test_seats_are_what_is_measured_where_the_operator_says_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def measured(engine: DoubleEngine) -> CallCost:
+        return EPYC
+
+    monkeypatch.setattr(capacity, "measure_cost", measured)
+    monkeypatch.setattr(capacity, "usable_cores", lambda: 4)
+    engine = DoubleEngine()
+    assert await measure_capacity(engine) == Capacity(5.0, 5, 1)
+    engine.measure_calls = lambda: SLOW_CALLS  # type: ignore[method-assign]
+    assert await measure_capacity(engine) == Capacity(5.0, 5, MOST)
 
 
 async def test_calls_are_shared_where_it_pays() -> None:

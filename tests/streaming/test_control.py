@@ -22,12 +22,14 @@ def test_fields_are_set_one_by_one() -> None:
         {"strength": 2.1},
         {"strength": -0.1},
         {"strength": float("nan")},
+        {"strength": 10**400},
         {"bypass": 1},
         {"face_box": [1, 2, 3]},
         {"face_box": "all"},
         {"face_box": [0, 0, 1, 1]},
         {"face_box": [0, 0, float("inf"), 40]},
         {"face_box": [1e9, 0, 40, 40]},
+        {"face_box": [0, 0, 10**400, 40]},
     ],
 )
 def test_unusable_values_are_named(fields: dict[str, object]) -> None:
@@ -47,6 +49,7 @@ def test_unreadable_messages_are_refused(text: str) -> None:
 def test_answers() -> None:
     assert json.loads(pong(12.5)) == {"type": "pong", "t": 12.5}
     assert json.loads(pong({"deep": []}))["t"] is None
+    assert json.loads(pong(10**400))["t"] is None
     assert json.loads(event("closing", reason="stalled")) == {
         "type": "event",
         "event": "closing",

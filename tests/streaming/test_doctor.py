@@ -1,10 +1,19 @@
-"""The doctor's table of executors."""
+"""The doctor: its port and its table of executors."""
 
 import pytest
 
 from engine.runtime import choice
 from engine.runtime.choice import Choice
 from streaming import doctor
+
+
+@pytest.mark.parametrize("port", ["99999", "-1"])
+def test_a_port_that_is_none_is_one_line(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        doctor.main([f"--port={port}"])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert f"--port {port}" in told and told.count("\n") == 1
 
 
 def test_every_runtime_has_its_times_or_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,6 +149,29 @@ def test_keyframe_goes_where_a_lost_packet_would_come_too_late() -> None:
     run_virtually(job())
 
 
+async def test_the_limit_in_the_metrics_is_that_of_the_narrowest_line() -> None:
+    rtc_compat.apply(video_kbps=1000, loopback=True, observe=lambda *_: None, lag=LoopLag())
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    receiver = pc.addTransceiver("video").receiver
+    metrics, rates = Metrics(), [SendRate(FULL_BPS) for _ in range(3)]
+    lines = [Line(receiver, rate, metrics) for rate in rates]
+    rates[0].lost(0.5, 0.0)
+    rates[1].lost(0.2, 0.0)
+
+    def limit() -> str:
+        for line in lines:
+            line.tell()
+        text = metrics.render().decode()
+        return text.split('bits_per_second{direction="out"} ')[1].split("\n")[0]
+
+    assert rates[0].bps < rates[1].bps < FULL_BPS and limit() == f"{rates[0].bps}.0"
+    lines.pop(0).close()
+    assert limit() == f"{rates[1].bps}.0"
+    lines.pop(0).close()
+    assert limit() == "0.0"
+    await pc.close()
+
+
 async def test_line_tells_what_it_bears() -> None:
     rtc_compat.apply(video_kbps=1000, loopback=True, observe=lambda *_: None, lag=LoopLag())
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))

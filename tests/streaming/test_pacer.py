@@ -184,6 +184,7 @@ def test_what_nobody_takes_stays_bounded() -> None:
         pacer.put_picture(slot, slot, Kind.SYNCED, slot * SLOT_S)
     assert pacer.waiting_sound_s <= 2.0
     assert pacer.waiting_pictures <= 32
+    assert pacer.sound_skipped == 2 * 450
     out = pacer.take_sound(18.2)
     assert out is not None and out.media_s == pytest.approx(450 * SLOT_S, abs=SLOT_S)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from engine import Person
 from streaming.app import Server
 from streaming.capacity import Capacity
 from streaming.problems import MIME
@@ -94,6 +95,25 @@ async def test_a_person_that_cannot_be_had_is_a_problem(
     assert response.status == status
     assert response.content_type == MIME
     assert (await response.json(content_type=None))["detail"]
+
+
+async def test_a_server_that_stops_while_a_person_is_read_lets_nobody_in(folder: Path) -> None:
+    server = Server(Settings(persons=folder), DoubleEngine(), Capacity(20.0, 2))
+    find = server.calls.persons.find
+
+    def find_late(name: object) -> Person:
+        server.calls.draining = True
+        return find(name)
+
+    server.calls.persons.find = find_late  # type: ignore[method-assign]
+    async with TestClient(TestServer(server.application())) as http:
+        caller = Caller("", http.session)
+        body = {"sdp": await caller.offer(), "type": "offer", "person": "ada"}
+        await caller.pc.close()
+        response = await http.post("/api/offer", json=body)
+        assert response.status == 503
+        assert "stopping" in (await response.json(content_type=None))["detail"]
+        assert server.calls.active == 0
 
 
 @pytest.mark.rtc

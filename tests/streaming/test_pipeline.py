@@ -2,6 +2,7 @@
 
 import asyncio
 import fractions
+import json
 from collections import deque
 from collections.abc import Callable
 from itertools import pairwise
@@ -275,6 +276,25 @@ def test_a_loop_without_a_core_takes_no_packet_for_lost() -> None:
 async def _stalled() -> None:
     media = await Film().shoot(20, stalls=tuple(3 + 1.003 * k for k in range(15)))
     assert media._sound.padded_samples == 0
+
+
+async def test_what_is_told_of_the_face_stands_while_it_is_bypassed() -> None:
+    told: list[bool] = []
+    shared = Shared(Settings(), DoubleEngine(), Metrics(), 0.022, LoopLag())
+    media = Pipeline(shared, Controls(), told.append)
+    media._playout.start(0.0, 0.1)
+    picture = av.VideoFrame(16, 16, "yuv420p")
+
+    def show(found: bool | None) -> bool:
+        """What `stats` says after ten such pictures."""
+        for slot in range(10):
+            media._put(Finished(slot, picture, Kind.PASSED, found))
+        return bool(json.loads(media.stats({}))["face_found"])
+
+    assert show(True) and told == [True]
+    assert show(None) and told == [True]
+    assert not show(False) and told == [True, False]
+    media.close()
 
 
 @pytest.mark.parametrize("fps", [15.0, 30.0])

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient, TestServer
@@ -65,6 +67,26 @@ async def test_rebound_name_is_refused_while_there_is_no_token() -> None:
         assert (await http.get("/api/config", headers=headers)).status == 403
         assert (await http.get("/", headers=headers)).status == 403
         assert (await http.get("/api/config", headers={"Host": "localhost:99"})).status == 200
+
+
+async def status_of(http: TestClient, *headers: bytes) -> int:
+    """What a client that writes its own headers is answered."""
+    reader, writer = await asyncio.open_connection(http.host, http.port)
+    lines = [b"GET /api/config HTTP/1.1", *headers, b"Connection: close", b"", b""]
+    writer.write(b"\r\n".join(lines))
+    status = (await reader.readline()).split()[1]
+    writer.close()
+    return int(status)
+
+
+async def test_headers_that_are_none_are_refused_not_stumbled_over() -> None:
+    async with await client() as http:
+        assert await status_of(http, b"Host: [") == 403
+        assert await status_of(http, b"Host: localhost", b"Origin: http://[") == 403
+    async with await client(token="correct horse") as http:
+        host = b"Host: localhost"
+        assert await status_of(http, host, b"Authorization: Bearer \xff") == 401
+        assert await status_of(http, host, b"Authorization: Bearer correct horse") == 200
 
 
 async def test_every_answer_carries_the_security_headers() -> None:

@@ -13,6 +13,9 @@ def test_serving_refuses_wrong_settings_in_one_line(capsys: pytest.CaptureFixtur
     assert server.main(["serve", "--port", "99999"]) == 2
     words = capsys.readouterr().err
     assert "port" in words and words.count("\n") == 1
+    assert server.main(["--tls-cert", "gone.pem", "--tls-key", "gone.pem"]) == 2
+    words = capsys.readouterr().err
+    assert "tls_cert" in words and words.count("\n") == 1
     assert server.main(["--host", "0.0.0.0"]) == 2
     assert "token" in capsys.readouterr().err
 

@@ -17,6 +17,7 @@ from engine.model.dit import Denoiser, DenoiserConfig  # noqa: E402
 from training import ablate, distill, teacher  # noqa: E402
 from training.ablation import probe  # noqa: E402
 from training.ablation.held_out import GUARD, judged_part, training_part  # noqa: E402
+from training.ablation.predicted import Velocity, WholeLatent  # noqa: E402
 from training.ablation.rows import ROWS, Guidance, weights_of  # noqa: E402
 from training.ablation.source_tokens import SourceTokens  # noqa: E402
 from training.ablation.torch_queue import Candidate, finished  # noqa: E402
@@ -36,7 +37,6 @@ def trained(model: Denoiser) -> Denoiser:
     return model.eval().requires_grad_(False)
 
 
-@pytest.mark.data
 def test_stages_and_table_run_at_toy_size(
     toy_runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -52,10 +52,10 @@ def test_stages_and_table_run_at_toy_size(
     options = ["--autoencoder", str(toy_runs / "ae.pt"), "--output", str(output)]
     options += ["--steps=2", "--batch=2", "--workers=1", "--faces=1", "--seconds=1"]
     options += ["--probe-steps=5", "--least-r=-1"]
-    rows = "full,slots_1,distilled,pure_noise,source_tokens"
+    rows = "full,slots_1,distilled,pure_noise,source_tokens,velocity,lip_reader"
     assert ablate.main([*common, *options, "--only", rows]) == 0
     assert {p.stem for p in (output / "weights").glob("*.pt")} == {
-        *("full", "distilled", "pure_noise", "source_tokens")
+        *("full", "distilled", "pure_noise", "source_tokens", "velocity", "lip_reader")
     }
     kept = json.loads((output / "ablation.json").read_text())["rows"]
     assert list(kept) == [name for name in ROWS if name in rows.split(",")]
@@ -138,6 +138,21 @@ def test_source_tokens_see_the_source_and_start_from_it() -> None:
     other[..., 2:8, 1:7] += 0.5
     edit, of_other = model(x, z, *rest) - z, model(x, other, *rest) - other
     assert (edit - of_other).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("kind", [WholeLatent, Velocity])
+def test_other_predictions_replace_what_may_be_edited_and_nothing_else(
+    kind: type[Denoiser],
+) -> None:
+    x, z = torch.randn(2, 3, 16, 8, 8), torch.randn(2, 3, 16, 8, 8)
+    level = torch.full((2, 3), 0.8)
+    rest = (torch.randn(2, 3, 5, 48), torch.zeros(2), torch.rand(2, 2))
+    out = kind(SMALL)(x, z, level, *rest)  # untrained: it predicts nothing
+    edited = (..., slice(2, 8), slice(1, 7))
+    assert torch.equal(out[edited], x[edited] if kind is Velocity else torch.zeros_like(x[edited]))
+    kept = torch.ones(8, 8, dtype=torch.bool)
+    kept[2:8, 1:7] = False
+    assert torch.equal(trained(kind(SMALL))(x, z, level, *rest)[..., kept], z[..., kept])
 
 
 def test_the_probe_reads_openings_off_mouths() -> None:

@@ -74,7 +74,6 @@ def test_the_mouth_lies_where_it_may_be_edited() -> None:
         assert abs(x - 0.5) < 0.12
 
 
-@pytest.mark.data
 def test_shards_name_the_sound_behind_each_track(
     toy_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,7 +90,6 @@ def test_shards_name_the_sound_behind_each_track(
             assert start + 2 <= len(sound[f"pose/{clip}"])
 
 
-@pytest.mark.data
 def test_sketches_are_the_same_faces_for_a_moment(toy_runs: Path, tmp_path: Path) -> None:
     for name in ("sound.npz", "pose_basis.npz"):
         (tmp_path / name).symlink_to(toy_runs / name)

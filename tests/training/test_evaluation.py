@@ -13,8 +13,10 @@ from training.evaluation.clip import there_and_back
 from training.evaluation.figures import ratio
 from training.evaluation.labeller import LabellingError, labelling_python
 from training.evaluation.measure.faces import hidden_share, lip_distance
+from training.evaluation.measure.inside import inside
 from training.evaluation.measure.render import quiet_frames
 from training.evaluation.measure.surface import SurfaceMeter
+from training.evaluation.regressor import Regressor
 from training.evaluation.sets.silence import WORDS_S, quiet_sounds
 from training.evaluation.targets import TARGETS, Target
 from training.grid import read_pcm
@@ -158,6 +160,39 @@ def test_another_skin_is_farther_than_blur_in_colour_and_nearer_in_texture(data_
 
 
 @pytest.mark.data
+def test_a_mouth_of_other_colours_is_told_at_the_same_opening(data_dir: Path) -> None:
+    face = canonical_face(data_dir)
+    upper, lower = face[13, 1], face[14, 1]
+
+    def shown(colour: tuple[int, int, int], count: int = 12) -> tuple[np.ndarray, np.ndarray]:
+        points = np.repeat(face[None], count, 0)
+        frames = np.full((count, 480, 480, 3), (200, 150, 120), np.uint8)
+        for t in range(count):  # opens by a tenth of the eyes' distance, then closes again
+            gap = 12 * np.sin(np.pi * t / (count - 1)) + 8
+            lips = list(LIPS_INNER)
+            below = points[t, lips, 1] > (upper + lower) / 2
+            points[t, np.array(lips)[below], 1] += gap
+            cv2.fillPoly(frames[t], [np.round(points[t, lips]).astype(np.int32)], colour)
+        return frames, points
+
+    source = shown((120, 50, 50))
+    same, other = inside(*source, *source), inside(*shown((60, 110, 60)), *source)
+    assert same.own < 0.1 and same.itself < 1
+    assert other.own > 20 and other.itself == same.itself
+    still = inside(*source, np.zeros((1, 480, 480, 3), np.uint8), face[None])
+    assert np.isnan(still.own)
+
+
+def test_the_regressor_hears_sentences_it_has_not_seen(data_dir: Path) -> None:
+    regressor = Regressor.load()
+    rng = np.random.default_rng(0)
+    pcm = np.round(8000 * rng.normal(size=16000)).clip(-32768, 32767).astype(np.int16)
+    heard = regressor(pcm, 25)
+    assert heard.shape == (25,) and np.isfinite(heard).all()
+    quiet = regressor(np.zeros(16000, np.int16), 25)
+    assert quiet.std() < 0.01 and abs(heard.mean() - quiet.mean()) > 0.1
+
+
 def test_the_judge_of_drawn_mouths_ranks_sprites_by_their_open_area() -> None:
     from training.evaluation.measure.drawn import drawn_opening
     from training.evaluation.sets.cartoon import POSES, SCALE, boxes, face_with, read_sprite

@@ -2,7 +2,7 @@
 
 import json
 from concurrent.futures import Future
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,10 @@ from training import evaluate
 from training.drives import Drive
 from training.evaluation.clip import Clip, Group, Picture, Segment, Source
 from training.evaluation.expert import Expert
-from training.evaluation.figures import Judgement
+from training.evaluation.figures import Judgement, silent_leak
 from training.evaluation.measure.measured import Measured
 from training.evaluation.measure.shots import Shots
+from training.evaluation.regressor import Regressor
 from training.evaluation.report import Verdict, success_by_group, write_json, write_markdown
 from training.evaluation.targets import failures
 
@@ -34,6 +35,17 @@ class NoExpert(Expert):
         from training.evaluation.expert import Agreement
 
         return Agreement(float("nan"), 0)
+
+
+class _Deaf(Regressor):
+    def __init__(self) -> None:
+        pass
+
+    def __call__(self, pcm, frames):
+        return np.zeros(frames)
+
+
+DEAF = _Deaf()
 
 
 def judgement(seed: int, blur: float = 1.0, late: int = 0, **changed) -> Judgement:
@@ -84,7 +96,7 @@ def test_a_good_clip_is_a_success_and_each_fault_is_named() -> None:
 
 
 def test_figures_stand_beside_baselines_that_do_not_listen() -> None:
-    verdict = Verdict.of("portraits", [judgement(k) for k in range(4)], NoExpert())
+    verdict = Verdict.of("portraits", [judgement(k) for k in range(4)], NoExpert(), DEAF)
     f = verdict.figures
     assert f["r"] > 0.8 > 0.3 > abs(f["template_r"])
     assert abs(f["shuffled_r"]) < 0.3 and abs(f["loudness_flap_r"]) < 0.3
@@ -93,7 +105,7 @@ def test_figures_stand_beside_baselines_that_do_not_listen() -> None:
     assert f["skin"] == pytest.approx(0.5)
     assert verdict.success == 1.0
     assert verdict.passed
-    late = Verdict.of("portraits", [judgement(k, late=4) for k in range(4)], NoExpert())
+    late = Verdict.of("portraits", [judgement(k, late=4) for k in range(4)], NoExpert(), DEAF)
     assert late.figures["offset"] == 4
     assert not late.passed
     assert late.success == 0.0
@@ -109,17 +121,33 @@ def test_silence_is_judged_against_speech_on_the_same_picture() -> None:
         output[first:last] = wave / wave.std() * share * speech
     made = judgement(0, output=output, stir=np.array([4.0, 1.0, 2.0]))
     clip = Clip("clip", Group.REALISTIC, made.clip.source, made.clip.drive, segments=segments)
-    found = Verdict.of("silence", [Judgement(clip, made.measured)], NoExpert())
+    found = Verdict.of("silence", [Judgement(clip, made.measured)], NoExpert(), DEAF)
     assert found.figures["still room"] == pytest.approx(0.05)
     assert found.figures["still"] == found.figures["still music"] == pytest.approx(0.2)
     assert found.figures["stir room"] == pytest.approx(0.25)
+    assert np.isnan(found.figures["leak in silence"])  # the source is still
     assert not found.passed
+
+
+def test_a_talking_source_that_shows_through_silence_is_told() -> None:
+    wave = 0.1 + 0.1 * np.sin(np.arange(FRAMES) / 3)
+    lips = np.ones((FRAMES, 8))
+    lips[:, 0] = 0.5 * (np.arange(FRAMES) % 4 == 0)  # wide open in every fourth frame
+    made = judgement(0, output=0.3 * wave, source=wave, lips=lips)
+    labels: Future[Path] = Future()
+    source = Source("key", made.clip.source.picture, labels)
+    source.__dict__["points"] = np.random.default_rng(0).random((1, 478, 2)).astype(np.float32)
+    segments = (Segment("speech", 0, 100), Segment("room", 100, 300))
+    clip = Clip("clip", Group.REALISTIC, source, made.clip.drive, segments=segments)
+    found = silent_leak([Judgement(clip, made.measured)])
+    assert found["leak in silence"] == pytest.approx(0.3)
+    assert found["LipLeak"] == pytest.approx(0.25)
 
 
 def test_the_report_is_whole_and_plain(tmp_path: Path) -> None:
     verdicts = [
-        Verdict.of("portraits", [judgement(k) for k in range(3)], NoExpert()),
-        Verdict.of("strangers", [judgement(k, late=5) for k in range(4)], NoExpert()),
+        Verdict.of("portraits", [judgement(k) for k in range(3)], NoExpert(), DEAF),
+        Verdict.of("strangers", [judgement(k, late=5) for k in range(4)], NoExpert(), DEAF),
     ]
     write_json(tmp_path / "report.json", {"slots": 3}, verdicts)
     write_markdown(tmp_path / "report.md", {"slots": 3}, verdicts)
@@ -134,6 +162,20 @@ def test_the_report_is_whole_and_plain(tmp_path: Path) -> None:
     assert "nan" not in text
     assert "✗ offset 0 to 1 (5.00)" in text
     assert {p.name for p in tmp_path.iterdir()} == {"report.json", "report.md"}
+
+
+def test_clips_of_a_condition_are_pooled(tmp_path: Path) -> None:
+    named = [
+        Judgement(replace(j.clip, name=name), j.measured)
+        for j, name in ((judgement(0), "dark 1"), (judgement(1, late=5), "dark 2"))
+    ]
+    write_markdown(tmp_path / "report.md", {}, [Verdict.of("conditions", named, NoExpert(), DEAF)])
+    (line,) = [
+        r for r in (tmp_path / "report.md").read_text().splitlines() if r.startswith("| dark |")
+    ]
+    _, name, r, each, *_ = (cell.strip() for cell in line.split("|"))
+    good, bad = (float(v) for v in each.split(", "))
+    assert bad < float(r) < good
 
 
 def test_measures_survive_their_file(tmp_path: Path) -> None:

@@ -132,7 +132,9 @@ def test_no_training_language_is_the_held_out_one_or_near_it() -> None:
     assert kind_of("") is Kind.SILENCE
 
 
-def test_windows_cut_when_drawn_equal_windows_cut_before(tmp_path: Path) -> None:
+def test_windows_cut_when_drawn_equal_windows_cut_before(
+    tmp_path: Path, made_up_data: Path
+) -> None:
     rng = np.random.default_rng(0)
     stored = {}
     for name in ("a", "b"):

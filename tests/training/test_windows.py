@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from engine.audio import COLUMNS_PER_FRAME, MEL_COLUMNS, PAST  # noqa: E402
-from engine.flow import TAU  # noqa: E402
+from engine.flow import TAU, level_grid  # noqa: E402
 from training.latents import Tracks  # noqa: E402
 from training.sound import SoundTable, heard_mask  # noqa: E402
 from training.windows import WindowConfig, WindowSampler  # noqa: E402
@@ -75,6 +75,32 @@ def test_a_slot_hears_as_far_as_its_age_lets_it() -> None:
 def test_pairs_share_the_clip_and_differ_in_the_mouth() -> None:
     window = sampler(same_mouth=0.0).draw(32)
     assert (window.target * window.source).max().item() == -1.0
+
+
+def test_warm_up_and_flush_windows_repeat_a_frame_at_one_end(
+    moments: tuple[dict[str, Tracks], SoundTable],
+) -> None:
+    def patterns(edge_share: float) -> set[tuple[int, ...]]:
+        config = replace(
+            WindowConfig(),
+            share=(("portraits", 1.0),),
+            slots=((3, 1.0),),
+            free_levels=0.0,
+            level_jitter=0.0,
+            arbitrary_share=0.0,
+            edge_share=edge_share,
+        )
+        window = WindowSampler(*moments, config, seed=0).draw(200)
+        frames = window.target[:, :, 0, 0, 0] % 100
+        assert torch.equal(window.source[:, :, 0, 0, 0] % 100, frames)
+        assert torch.equal(window.pose[:, 0].view(frames.shape), frames)  # and its sound
+        # Live, slots keep their levels whatever frames they hold.
+        assert torch.equal(window.level, torch.from_numpy(level_grid(3)).expand(200, 3))
+        return {tuple(row) for row in (frames - frames[:, :1]).int().tolist()}
+
+    whole, begun, flushed = (0, 1, 2), (0, 0, 1), (0, 1, 1)
+    assert patterns(0.0) == {whole}
+    assert patterns(1.0) == {whole, begun, flushed, (0, 0, 0)}
 
 
 def test_draws_are_seeded() -> None:

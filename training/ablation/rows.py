@@ -7,8 +7,11 @@ from typing import Any, Literal
 
 from engine.model.dit import DenoiserConfig
 from training.preset import Preset
+from training.settings import TeacherStage
 from training.window_config import WindowConfig
 
+Network = Literal["edit", "whole latent", "velocity", "source tokens"]
+SHARE = 0.3  # of a term's gradient, beside the error's
 LOW, HIGH = 1.2, 3.0  # static guidance; DS-CFG's weight at the mouth falls from 1.8 to 1.2
 
 
@@ -28,8 +31,8 @@ class Recipe:
 
     windows: WindowConfig
     denoiser: DenoiserConfig
-    queue_share: float
-    source_tokens: bool
+    teacher: TeacherStage
+    network: Network
 
     @property
     def tells_pose(self) -> bool:
@@ -38,23 +41,24 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Row:
-    """windows, denoiser: changed fields of the preset's. guidance, slots: how weights are run."""
+    """windows, denoiser, teacher: changed fields of the preset's. guidance, slots: how weights are
+    run.
+    """
 
     meaning: str
     windows: dict[str, Any] = field(default_factory=dict)
     denoiser: dict[str, Any] = field(default_factory=dict)
-    queue_share: float | None = None
-    source_tokens: bool = False
+    teacher: dict[str, Any] = field(default_factory=dict)
+    network: Network = "edit"
     guidance: Guidance = field(default_factory=Guidance)
     slots: int = 3
 
     def recipe(self, preset: Preset) -> Recipe:
-        share = preset.train.teacher.queue_share if self.queue_share is None else self.queue_share
         return Recipe(
             replace(preset.windows, **self.windows),
             replace(preset.denoiser, **self.denoiser),
-            share,
-            self.source_tokens,
+            replace(preset.train.teacher, **self.teacher),
+            self.network,
         )
 
 
@@ -64,6 +68,10 @@ ROWS = {
     "arbitrary_pairs": Row(
         "other moments of the clip as source at every level, no exact pairs",
         {"pair_threshold": 1.0, "arbitrary_share": 1.0},
+    ),
+    "high_pairs": Row(
+        "other moments in half of the slots of every level, as the entry's too",
+        {"pair_threshold": 1.0, "arbitrary_share": 0.5},
     ),
     "exact_pairs": Row("exact pairs at every level", {"arbitrary_share": 0.0}),
     # progressive noise initialisation and source-noised entries
@@ -75,9 +83,20 @@ ROWS = {
     "plain_flow": Row(
         "noised targets alone, as in plain flow matching; no own estimates",
         {"entry_share": 0.0, "imperfect": 0.0},
-        queue_share=0.0,
+        teacher={"queue_share": 0.0},
     ),
-    "no_queue": Row("never its own estimates of the queue", queue_share=0.0),
+    "no_queue": Row("never its own estimates of the queue", teacher={"queue_share": 0.0}),
+    "high_levels": Row(
+        "four single frames of five at the entry's level", {"single_levels": (0.1, 0.1, 0.8)}
+    ),
+    # what the network predicts
+    "whole_latent": Row("x0 itself, not the edit x0 - z", network="whole latent"),
+    "velocity": Row("the velocity, not the edit", network="velocity"),
+    # beside the error
+    "critic": Row(
+        "a critic of mouths that knows source and lip pose", teacher={"sharpness": SHARE}
+    ),
+    "lip_reader": Row("an expert that reads lip poses", teacher={"lip_reader": SHARE}),
     # guidance
     "unguided": Row("no guidance", guidance=Guidance("none")),
     "static_low": Row(f"static guidance {LOW:g}", guidance=Guidance("static", LOW)),
@@ -90,7 +109,7 @@ ROWS = {
     "slots_2": Row("L = 2, 40 ms", slots=2),
     "slots_4": Row("L = 4, 120 ms", slots=4),
     # what is told
-    "source_tokens": Row("the source as tokens, not channels", source_tokens=True),
+    "source_tokens": Row("the source as tokens, not channels", network="source tokens"),
     "grid_only": Row("no synthetic identities", {"share": (("grid", 1.0),)}),
     "pose_only": Row("told the lip pose alone", denoiser={"hears_sound": False}),
     "sound_only": Row(

@@ -13,7 +13,7 @@ HUMAN_WIDTH = 0.85  # of a mouth at rest, eye-centre distances
 WIDE_OPEN = 0.22  # gap that few frames pass, eye-centre distances
 SLACK = 0.010  # a gap that is none: landmarks of closed lips jitter
 LINE = -np.cos(np.linspace(0, np.pi, 41))  # along the mouth, -1..1, dense at the corners
-INK, CAVITIES = (20.0, 16.0, 18.0), (
+CAVITIES = (
     (60.0, 14.0, 18.0), (95.0, 20.0, 26.0), (28.0, 10.0, 12.0), (12.0, 10.0, 12.0),
     (150.0, 34.0, 40.0), (190.0, 50.0, 50.0), (70.0, 30.0, 40.0), (110.0, 50.0, 40.0),
 )  # fmt: skip

@@ -73,6 +73,16 @@ class Expert:
         return Agreement(float(curve[best] - np.median(curve)), best - lags)
 
 
+class NoExpert(Expert):
+    """Where there are no sentences to fit one to: it knows nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    def agreement(self, features: Rows, pcm: NDArray[np.int16]) -> Agreement:
+        return Agreement(float("nan"), 0)
+
+
 class _Whitener:
     """Centred, scaled to unit deviation, projected on principal parts of unit deviation."""
 

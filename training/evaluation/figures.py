@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import phoneme_report
-from training.evaluation.clip import Clip, Judge
+from training.evaluation.clip import Clip, Judge, there_and_back
 from training.evaluation.expert import Expert
 from training.evaluation.measure.faces import lip_features
 from training.evaluation.measure.measured import Measured
+from training.evaluation.regressor import Regressor
 from training.evaluation.sets import Kind
 from training.sync_figures import Judged, correlation, pooled, pooled_r, r_interval
 
 Track = NDArray[np.float64]
 Figures = dict[str, float]
+TALKS = 0.02  # deviation of a source's opening, eye distances, from which its mouth moves
 
 
 class Judgement(NamedTuple):
@@ -48,11 +50,14 @@ def ratio(a: float, b: float) -> float:
     return a / b if b > 0 else math.nan
 
 
-def set_figures(kind: Kind, all_of_it: list[Judgement], expert: Expert) -> Figures:
+def set_figures(
+    kind: Kind, all_of_it: list[Judgement], expert: Expert, regressor: Regressor
+) -> Figures:
     """Every figure of a set by name; NaN where one has no meaning."""
     figures = looks(all_of_it)
     if kind is Kind.SYNC:
-        figures |= sync(all_of_it) | baselines(all_of_it) | learned(all_of_it, expert)
+        figures |= sync(all_of_it) | baselines(all_of_it, regressor)
+        figures |= learned(all_of_it, expert)
     elif kind is Kind.SILENCE:
         figures |= stillness(all_of_it)
     elif kind is Kind.VOICES:
@@ -72,6 +77,8 @@ def looks(all_of_it: list[Judgement]) -> Figures:
         "texture": mean([ratio(m.texture, m.texture_round_trip) for m in of]),
         "skin_distance": mean([m.skin for m in of]),
         "texture_distance": mean([m.texture for m in of]),
+        "inside": mean([m.inside for m in of]),
+        "inside_itself": mean([m.inside_itself for m in of]),
         "seam": mean([m.seam for m in of]),
         "outside": max(m.outside for m in of),
         "flicker_mouth": mean([m.flicker_mouth for m in of]),
@@ -117,9 +124,9 @@ def _fitted(track: Track, count: int) -> Track:
     return np.pad(track[:count], (0, max(0, count - len(track))), constant_values=np.nan)
 
 
-def baselines(all_of_it: list[Judgement]) -> Figures:
+def baselines(all_of_it: list[Judgement], regressor: Regressor) -> Figures:
     """r of the mean mouth of other drives, of a flap that follows loudness, of the output for
-    another drive, and of what the audio encoder hears.
+    another drive, of what the audio encoder hears, and of what a regressor of its own hears.
     """
     templates, others = [], []
     for k, here in enumerate(all_of_it):
@@ -130,13 +137,23 @@ def baselines(all_of_it: list[Judgement]) -> Figures:
         templates.append(_mean_track(truths, count))
         others.append(rest[0].measured.output if rest else np.full(count, np.nan))
     ceiling = _against(all_of_it, [j.measured.heard for j in all_of_it])
+    reached = pooled_r([j.judged for j in all_of_it])
+    regressed = _against(all_of_it, [_regressed(j, regressor) for j in all_of_it])
     return {
         "template_r": _against(all_of_it, templates),
         "loudness_flap_r": _against(all_of_it, [j.measured.loudness for j in all_of_it]),
         "shuffled_r": _against(all_of_it, others),
         "ceiling_r": ceiling,
-        "of_ceiling": ratio(pooled_r([j.judged for j in all_of_it]), ceiling),
+        "of_ceiling": ratio(reached, ceiling),
+        "regressor_r": regressed,
+        "of_regressor": ratio(reached, regressed),
     }
+
+
+def _regressed(judgement: Judgement, regressor: Regressor) -> Track:
+    drive, count = judgement.clip.drive, len(judgement.measured.truth)
+    heard = regressor(drive.pcm, len(drive.opening))
+    return np.tile(heard, -(-count // len(heard)))[:count]
 
 
 def learned(all_of_it: list[Judgement], expert: Expert) -> Figures:
@@ -180,7 +197,7 @@ def stillness(all_of_it: list[Judgement]) -> Figures:
     `still` (NaN where one is unknown); and how much the pixels stir.
     """
     names = [s.name for s in all_of_it[0].clip.segments[1:]]
-    figures: Figures = {}
+    figures: Figures = silent_leak(all_of_it)
     for k, name in enumerate(names, 1):
         shares, stirs = [], []
         for clip, m in all_of_it:
@@ -192,6 +209,39 @@ def stillness(all_of_it: list[Judgement]) -> Figures:
         figures[f"stir {name}"] = mean(stirs)
     figures["still"] = float(np.max([figures[f"still {name}"] for name in names]))
     return figures
+
+
+WIDE_OPEN = 0.25  # gap over width of the inner lips
+GAP, WIDTH = 0, 5  # of `lip_features`
+
+
+def silent_leak(all_of_it: list[Judgement]) -> Figures:
+    """What is left of a talking source's mouth where nothing is said: how far the output's opens
+    when the source's opens by one (NaN beside still pictures), and LipLeak (KeySync,
+    arXiv 2505.00497), the share of frames with a mouth wide open, beside the source's own.
+    """
+    slopes, outputs, sources = [], [], []
+    for clip, m in all_of_it:
+        quiet = np.zeros(len(m.output), bool)
+        for segment in clip.segments[1:]:
+            quiet[segment.first : segment.last] = True
+        source, output = m.source[quiet], m.output[quiet]
+        known = ~(np.isnan(source) | np.isnan(output))
+        source, output = source[known], output[known]
+        if len(source) and source.std() > TALKS:
+            slopes.append(float(np.cov(source, output)[0, 1] / source.var(ddof=1)))
+            order = there_and_back(len(clip.source.points), len(m.output))[quiet]
+            outputs.append(_wide_open(m.lips[quiet]))
+            sources.append(_wide_open(lip_features(clip.source.points)[order]))
+    return {
+        "leak in silence": mean(slopes),
+        "LipLeak": mean(outputs),
+        "LipLeak of the source": mean(sources),
+    }
+
+
+def _wide_open(lips: Track) -> float:
+    return float(np.nanmean(lips[:, GAP] / lips[:, WIDTH] > WIDE_OPEN))
 
 
 def phonemes(all_of_it: list[Judgement]) -> Figures:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from training.drives import Drive, make_drive
 from training.evaluation.clip import Box, Picture, Source
 from training.evaluation.labeller import Labeller
+from training.evaluation.own_clips import OwnClip
 from training.heads.tracks import TrackLibrary
 from training.splits import data_dir, held_out, judged_names
 
@@ -26,11 +27,11 @@ LONGEST_SIDE_PX = 960
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is judged."""
+    """How much is judged, and of your own clips, which."""
 
     seconds: float = 20.0
     quick: bool = False
-    folder: Path | None = None
+    own: tuple[OwnClip, ...] = ()
     drift_minutes: float = 30.0
 
     def some(self, count: int, quick: int) -> range:

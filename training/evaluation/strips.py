@@ -51,8 +51,8 @@ class Canvas:
 
 
 def openings_strip(judgement: Judgement, width: int, height: int) -> Rgb:
-    """Opening over time of the true mouth (black), of what is heard (blue) and of the output (red),
-    z-scored; the moments of the pictures are shaded, p, b and m marked below.
+    """Opening over time of the true mouth, if known (black), of what is heard (blue) and of the
+    output (red), z-scored; the moments of the pictures are shaded, p, b and m marked below.
     """
     clip, m = judgement
     count = len(m.output)
@@ -75,13 +75,12 @@ def openings_strip(judgement: Judgement, width: int, height: int) -> Rgb:
             x = round(((phoneme.start_s + phoneme.end_s) / 2 * FPS - first) / count * width)
             cv2.line(canvas.pixels, (x, height - 12), (x, height), TRUE, 1)
             canvas.text((x - 3, height - 15), phoneme.symbol, GREY, 0.35)
-    tracks = ((m.heard, HEARD, 1), (m.truth, TRUE, 1), (m.output, OUTPUT, 2))
-    for track, colour, thickness in tracks:
+    tracks = [("heard", m.heard, HEARD, 1), ("output", m.output, OUTPUT, 2)]
+    if not (clip.drive.heard or np.isnan(m.truth).all()):
+        tracks.insert(1, ("true", m.truth, TRUE, 1))
+    for _, track, colour, thickness in tracks:
         canvas.line(z_scored(track)[shown], colour, thickness)
-    legend = [("heard", HEARD), ("output", OUTPUT)]
-    if not np.isnan(m.truth).all():
-        legend.insert(0, ("true", TRUE))
-    for k, (name, colour) in enumerate(legend):
+    for k, (name, _, colour, _) in enumerate(tracks):
         canvas.text((width - 150 + 46 * k, 11), name, colour, 0.35)
     return canvas.pixels
 

@@ -20,6 +20,7 @@ from training.evaluation.measure.faces import (
     lip_features,
 )
 from training.evaluation.measure.identity import likeness
+from training.evaluation.measure.inside import Inside, inside
 from training.evaluation.measure.render import Rendered, render
 from training.evaluation.measure.shots import Shots, take_shots
 from training.lip_pose import opening
@@ -47,6 +48,8 @@ class Measured:
     skin_round_trip: float
     texture: float
     texture_round_trip: float
+    inside: float  # colour distance between the lips to the source's mouth at the same opening
+    inside_itself: float  # the same of the source's mouth at two times
     seam: float
     outside: float
     flicker_mouth: float
@@ -105,6 +108,8 @@ class Measurer:
         skin, texture = _mean(looks)
         skin_trip, texture_trip = _mean(trip)
         drawn = clip.judge is Judge.DRAWN
+        nothing = Inside(float("nan"), float("nan"))
+        colour = nothing if drawn else inside(frames, points, sources, clip.source.points)
         return Measured(
             output=_opening(clip, frames, points),
             truth=np.tile(_truth(clip, rendered), turns),
@@ -120,6 +125,8 @@ class Measurer:
             skin_round_trip=skin_trip,
             texture=texture,
             texture_round_trip=texture_trip,
+            inside=colour.own,
+            inside_itself=colour.itself,
             seam=rendered.surface.seam,
             outside=rendered.surface.outside,
             flicker_mouth=rendered.surface.flicker_mouth,

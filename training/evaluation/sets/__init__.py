@@ -10,6 +10,7 @@ from training.evaluation.clip import Clip
 from training.evaluation.sets import (
     cartoon,
     conditions,
+    drawn,
     drift,
     folder,
     occluded,
@@ -17,6 +18,7 @@ from training.evaluation.sets import (
     rendered,
     silence,
     speakers,
+    untouched,
     voices,
 )
 from training.evaluation.stock import Plan, Stock
@@ -51,15 +53,22 @@ SETS: dict[str, JudgedSet] = {
         "four other GRID speakers, each one's own sound, the picture of another moment",
         speakers.own_sound,
     ),
+    "matched": JudgedSet(
+        "ten clips of GRID's speakers, each with its own sound and in step with it",
+        speakers.matched,
+    ),
     "portraits": JudgedSet("test portraits, still or swaying", portraits.portraits, quick=True),
     "rendered": JudgedSet("test heads, rendered, talking otherwise", rendered.frontal, quick=True),
     "turned30": JudgedSet("test heads turned 30 degrees", rendered.turned30),
     "turned45": JudgedSet("test heads turned 45 degrees", rendered.turned45),
     "painted": JudgedSet("test portraits painted or drawn by a filter", portraits.painted),
     "cartoon": JudgedSet("pytoon faces, box given by hand", cartoon.cartoon, quick=True),
+    "drawn": JudgedSet(
+        "faces that training's own generator draws from test seeds, box given by hand", drawn.drawn
+    ),
     "occluded": JudgedSet("hand or microphone before the mouth", occluded.occluded, quick=True),
     "conditions": JudgedSet(
-        "glasses, beard, light, sizes of faces, loudness, whisper: a clip each",
+        "glasses, beard, light, sizes of faces, loudness, whisper: three clips each",
         conditions.conditions,
     ),
     "silence": JudgedSet(
@@ -70,6 +79,11 @@ SETS: dict[str, JudgedSet] = {
     ),
     "drift": JudgedSet(
         "a long stream's first and last minute", drift.drift, Kind.DRIFT, asked_for=True
+    ),
+    "untouched": JudgedSet(
+        "portraits, heads, films and sentences of no other set: once, after all is chosen",
+        untouched.untouched,
+        asked_for=True,
     ),
     "clips": JudgedSet("your own clips", folder.clips, asked_for=True),
 }

@@ -56,6 +56,25 @@ def strangers(stock: Stock, plan: Plan) -> list[Clip]:
     ]
 
 
+def _own_drive(path: Path, points: NDArray[np.float32]) -> Drive:
+    """The clip's own sound, which its own mouth, points (T, 478, 2), belongs to."""
+    pcm = read_pcm(path)
+    pcm = np.pad(pcm, (0, max(0, len(points) * SAMPLES_PER_FRAME - len(pcm))))
+    return Drive(f"own {path.stem}", pcm, opening(points).astype(np.float64), points)
+
+
+def matched(stock: Stock, plan: Plan) -> list[Clip]:
+    """Everybody hears himself in step with his picture: what a mouth that is right already adds, or
+    a model that copies it gains.
+    """
+    clips = []
+    for path in sorted((data_dir() / "clips").glob("grid_*.mpg")):
+        true = whole(stock, path)
+        drive = _own_drive(path, true.points)
+        clips.append(Clip(path.stem, Group.REALISTIC, true, drive, true=true, same_person=True))
+    return clips
+
+
 def own_sound(stock: Stock, plan: Plan) -> list[Clip]:
     """Each speaker hears itself; the picture runs backwards, or from the middle there and back, so
     that a copy of the source's mouth scores nothing.
@@ -63,11 +82,7 @@ def own_sound(stock: Stock, plan: Plan) -> list[Clip]:
     clips = []
     for path in sorted((data_dir() / "clips").glob("grid_other_*.mpg")):
         true = whole(stock, path)
-        points = true.points
-        pcm = read_pcm(path)
-        count = len(points)
-        pcm = np.pad(pcm, (0, max(0, count * SAMPLES_PER_FRAME - len(pcm))))
-        drive = Drive(f"own {path.stem}", pcm, opening(points).astype(np.float64), points)
+        count, drive = len(true.points), _own_drive(path, true.points)
         middle = np.roll(there_and_back(count, 2 * count - 2), -(count // 2))[:count]
         for name, order in (("backwards", np.arange(count)[::-1]), ("from the middle", middle)):
             source = stock.source(f"{name} {path.name}", HERE, partial(_reordered, path, order))
