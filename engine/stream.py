@@ -35,6 +35,7 @@ from engine.face.align import (
 from engine.face.cover import CoverTrace, cover_of
 from engine.face.exposure import Exposure, exposed
 from engine.face.follow import Box, FaceFollower
+from engine.face.ink import Ink
 from engine.face.paste import Cover, Moves, paste
 from engine.face.points import LANDMARKS, MOUTH
 from engine.window import RollingWindow, Slot
@@ -48,6 +49,7 @@ Field = NDArray[np.float32]
 _STABLE = [LANDMARKS.index(point) for point in STABLE_INDICES]
 DECODED = (3 / 16, 1 / 16, 15 / 16)  # top, left and right of what paste's region touches
 FADE = 0.25  # share of the edit that comes or goes a frame when a face is found or lost
+SURE = 0.5  # of how a crop leans to drawings, or to photographs
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,8 @@ class LipSyncStream:
         patient: bool = False,
     ) -> None:
         self._denoiser = denoiser
-        self._drawn = False  # no landmarks were ever found in the box
-        self._photographed: Box | None = None  # the one that they were found in
+        self._drawn = False
+        self._photographed: Box | None = None  # the one whose face is no drawing
         self._engine = engine
         self._follower = FaceFollower(engine.landmarks, patient)
         self._sound = SoundRing()
@@ -137,14 +139,15 @@ class LipSyncStream:
         self._next_index = 0
         self._last_z: NDArray[np.float32] | None = None
         self._alpha = 0.0
-        self._exposure = Exposure()
+        self._exposure, self._ink = Exposure(), Ink()
+        self._looked_at: Box | None = None  # the box that `_ink` knows
         self._cover = CoverTrace()  # of frames that leave the window,
         self._ahead: CoverTrace | None = None  # and of those that enter it, once one had a cover
 
     @property
     def denoiser(self) -> OwnDenoiser | None:
-        """The person's; or the one for drawings where a box was given and no landmarks were ever
-        found in it. None: the engine's own.
+        """The person's; or the one for drawings where the face is drawn, or a box was given, no
+        landmarks were ever found in it and it looks like no photograph. None: the engine's own.
         """
         if self._denoiser is None and self._drawn:
             return self._engine.drawn
@@ -255,6 +258,7 @@ class LipSyncStream:
         self._middle = None
         self._next_index, self._last_z, self._alpha = 0, None, 0.0
         self._drawn, self._photographed = False, None
+        self._ink.forget()
         self._exposure.forget()
         self._cover.forget()
         self._ahead = None
@@ -281,28 +285,43 @@ class LipSyncStream:
         """Where the crop lies in this frame; no transform where there is no face, or the edit is
         switched off.
         """
-        transform, mouth = None, MOUTH_CENTRE
-        if not self.bypass:
-            face = self._follower.follow(rgb, self.face_box)
-            if face is not None:
-                transform = fit_similarity(face.points[_STABLE])
-                centre = transform.apply(face.points[MOUTH]).mean(0)
-                mouth = (float(centre[0]), float(centre[1]))
-                self._photographed, self._drawn = self.face_box, False
-            elif self.face_box is not None:
-                transform = similarity_from_box(self.face_box)
-                self._drawn = self._photographed != self.face_box
-            grids = self._engine.grids_of(self.denoiser)
-            if grids is not self._grids:
-                self._window.regrid(grids)
-                self._grids = grids
+        transform, mouth = (None, MOUTH_CENTRE) if self.bypass else self._place(rgb)
         self._alpha = min(1.0, self._alpha + FADE) if transform is not None else 0.0
         if transform is None:
             self._exposure.forget()
             return _Held(self._next_index, rgb, None, None, mouth, self._alpha, self._drawn)
-        crop = warp_crop(rgb, transform, self._engine.facts.crop_px)
+        crop = self._crop(rgb, transform)
         gain = self._exposure.follow(crop)
         return _Held(self._next_index, rgb, crop, transform, mouth, self._alpha, self._drawn, gain)
+
+    def _crop(self, rgb: Rgb, transform: Similarity) -> Rgb:
+        return warp_crop(rgb, transform, self._engine.facts.crop_px)
+
+    def _place(self, rgb: Rgb) -> tuple[Similarity | None, tuple[float, float]]:
+        """Where the crop lies and the mouth in it, crop units; and which denoiser is to edit it."""
+        transform, mouth = None, MOUTH_CENTRE
+        if self.face_box != self._looked_at:
+            self._looked_at = self.face_box
+            self._ink.forget()
+        face = self._follower.follow(rgb, self.face_box)
+        if face is not None:
+            transform = fit_similarity(face.points[_STABLE])
+            centre = transform.apply(face.points[MOUTH]).mean(0)
+            mouth = (float(centre[0]), float(centre[1]))
+            self._drawn = self._ink.follow(self._crop(rgb, transform)) > SURE
+            if not self._drawn:
+                self._photographed = self.face_box
+            elif self.face_box is not None:  # landmarks of ink come and go
+                transform, mouth = similarity_from_box(self.face_box), MOUTH_CENTRE
+        elif self.face_box is not None:
+            transform = similarity_from_box(self.face_box)
+            leans = self._ink.follow(self._crop(rgb, transform))
+            self._drawn = self._photographed != self.face_box and leans >= -SURE
+        grids = self._engine.grids_of(self.denoiser)
+        if grids is not self._grids:
+            self._window.regrid(grids)
+            self._grids = grids
+        return transform, mouth
 
     def _encode(self, held: _Held) -> tuple[_Held, NDArray[np.float32]]:
         """The frame's source latent; of the face alone where something is known to stand before

@@ -173,7 +173,7 @@ def test_clips_of_a_condition_are_pooled(tmp_path: Path) -> None:
     (line,) = [
         r for r in (tmp_path / "report.md").read_text().splitlines() if r.startswith("| dark |")
     ]
-    _, name, r, each, *_ = (cell.strip() for cell in line.split("|"))
+    _, _, r, each, *_ = (cell.strip() for cell in line.split("|"))
     good, bad = (float(v) for v in each.split(", "))
     assert bad < float(r) < good
 

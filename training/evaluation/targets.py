@@ -82,6 +82,7 @@ TARGETS: dict[str, tuple[Target, ...]] = {
     "drawn": (Target("r", low=0.68), Target("offset", 0, 1)),
     "untouched": (Target("r", low=0.76), *_FACES),
     "occluded": (Target("cover_psnr", low=34), Target("r", low=0.65)),
+    "conditions": (Target("r", low=0.68), Target("offset", 0, 1)),
     "silence": (Target("still", high=0.08),),
     "voices": (Target("closure", low=0.85), Target("vowel_gap", low=0.01)),
     "drift": (
