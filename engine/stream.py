@@ -405,7 +405,7 @@ class LipSyncStream:
         assert held.crop is not None
         cover = cover_of(held.crop, self._cover.follow(held.crop, moves.covered))
         if cover is not None and self._ahead is None:
-            self._ahead = CoverTrace()
+            self._ahead = CoverTrace(there=True)
         return cover
 
     def _decode(self, latent: NDArray[np.float32], crop: Rgb, gain: float) -> Field:
