@@ -54,7 +54,7 @@ SETS: dict[str, JudgedSet] = {
         speakers.own_sound,
     ),
     "matched": JudgedSet(
-        "ten clips of GRID's speakers, each with its own sound and in step with it",
+        "fourteen clips of GRID's speakers, each with its own sound and in step with it",
         speakers.matched,
     ),
     "portraits": JudgedSet("test portraits, still or swaying", portraits.portraits, quick=True),
