@@ -285,43 +285,51 @@ class LipSyncStream:
         """Where the crop lies in this frame; no transform where there is no face, or the edit is
         switched off.
         """
-        transform, mouth = (None, MOUTH_CENTRE) if self.bypass else self._place(rgb)
-        self._alpha = min(1.0, self._alpha + FADE) if transform is not None else 0.0
-        if transform is None:
+        placed = None if self.bypass else self._place(rgb)
+        if placed is None:
+            self._alpha = 0.0
             self._exposure.forget()
-            return _Held(self._next_index, rgb, None, None, mouth, self._alpha, self._drawn)
-        crop = self._crop(rgb, transform)
+            return _Held(self._next_index, rgb, None, None, MOUTH_CENTRE, 0.0, self._drawn)
+        transform, crop, mouth = placed
+        self._alpha = min(1.0, self._alpha + FADE)
         gain = self._exposure.follow(crop)
         return _Held(self._next_index, rgb, crop, transform, mouth, self._alpha, self._drawn, gain)
 
-    def _crop(self, rgb: Rgb, transform: Similarity) -> Rgb:
-        return warp_crop(rgb, transform, self._engine.facts.crop_px)
-
-    def _place(self, rgb: Rgb) -> tuple[Similarity | None, tuple[float, float]]:
-        """Where the crop lies and the mouth in it, crop units; and which denoiser is to edit it."""
-        transform, mouth = None, MOUTH_CENTRE
+    def _place(self, rgb: Rgb) -> tuple[Similarity, Rgb, tuple[float, float]] | None:
+        """Where the crop lies, the crop, and the mouth in it, crop units; None without a face.
+        Decides which denoiser is to edit it.
+        """
         if self.face_box != self._looked_at:
             self._looked_at = self.face_box
             self._ink.forget()
         face = self._follower.follow(rgb, self.face_box)
+        placed = None
         if face is not None:
             transform = fit_similarity(face.points[_STABLE])
             centre = transform.apply(face.points[MOUTH]).mean(0)
-            mouth = (float(centre[0]), float(centre[1]))
-            self._drawn = self._ink.follow(self._crop(rgb, transform)) > SURE
+            crop = self._crop(rgb, transform)
+            placed = transform, crop, (float(centre[0]), float(centre[1]))
+            self._drawn = self._ink.follow(crop) > SURE
             if not self._drawn:
                 self._photographed = self.face_box
             elif self.face_box is not None:  # landmarks of ink come and go
-                transform, mouth = similarity_from_box(self.face_box), MOUTH_CENTRE
+                placed = self._by_box(rgb, self.face_box)
         elif self.face_box is not None:
-            transform = similarity_from_box(self.face_box)
-            leans = self._ink.follow(self._crop(rgb, transform))
+            placed = self._by_box(rgb, self.face_box)
+            leans = self._ink.follow(placed[1])
             self._drawn = self._photographed != self.face_box and leans >= -SURE
         grids = self._engine.grids_of(self.denoiser)
         if grids is not self._grids:
             self._window.regrid(grids)
             self._grids = grids
-        return transform, mouth
+        return placed
+
+    def _by_box(self, rgb: Rgb, box: Box) -> tuple[Similarity, Rgb, tuple[float, float]]:
+        transform = similarity_from_box(box)
+        return transform, self._crop(rgb, transform), MOUTH_CENTRE
+
+    def _crop(self, rgb: Rgb, transform: Similarity) -> Rgb:
+        return warp_crop(rgb, transform, self._engine.facts.crop_px)
 
     def _encode(self, held: _Held) -> tuple[_Held, NDArray[np.float32]]:
         """The frame's source latent; of the face alone where something is known to stand before
@@ -389,8 +397,17 @@ class LipSyncStream:
         with self._stage("paste"):
             alpha = _fade_out(held.alpha, following)
             cover = self._covering(held, moves)
-            light = (not held.drawn, held.gain)
-            rgb, mask = paste(held.frame, crop, edit, moves, held.transform, alpha, cover, *light)
+            rgb, mask = paste(
+                held.frame,
+                crop,
+                edit,
+                moves,
+                held.transform,
+                alpha,
+                cover,
+                photographed=not held.drawn,
+                gain=held.gain,
+            )
         return SyncedFrame(held.index, rgb, mask, True)
 
     def _covering(self, held: _Held, moves: Moves) -> Cover | None:

@@ -27,7 +27,9 @@ def lean(crop: Rgb) -> int:
     small = cv2.resize(crop, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     ranges = cv2.subtract(cv2.dilate(grey, _NEAR), cv2.erode(grey, _NEAR))
-    told = (small.min(2) < CUT[1]) & (small.max(2) > CUT[0])
+    r, g, b = cv2.split(small)
+    low, high = cv2.min(cv2.min(r, g), b), cv2.max(cv2.max(r, g), b)
+    told = (low < CUT[1]) & (high > CUT[0])
     inside = (slice(EDGE_PX, -EDGE_PX),) * 2
     known = ranges[inside][told[inside]]
     if known.size < SIDE_PX:

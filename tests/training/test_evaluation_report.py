@@ -14,7 +14,7 @@ pytest.importorskip("numba")
 from training import evaluate
 from training.drives import Drive
 from training.evaluation.clip import Clip, Group, Picture, Segment, Source
-from training.evaluation.expert import Expert
+from training.evaluation.expert import Expert, NoExpert
 from training.evaluation.figures import Judgement, silent_leak
 from training.evaluation.measure.measured import Measured
 from training.evaluation.measure.shots import Shots
@@ -23,18 +23,6 @@ from training.evaluation.report import Verdict, success_by_group, write_json, wr
 from training.evaluation.targets import failures
 
 FRAMES = 300
-
-
-class NoExpert(Expert):
-    """One that nothing was fitted for: no lips are handed to it here."""
-
-    def __init__(self) -> None:
-        pass
-
-    def agreement(self, features, pcm):
-        from training.evaluation.expert import Agreement
-
-        return Agreement(float("nan"), 0)
 
 
 class _Deaf(Regressor):

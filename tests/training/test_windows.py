@@ -17,6 +17,12 @@ from training.windows import WindowConfig, WindowSampler  # noqa: E402
 pytestmark = pytest.mark.torch
 
 
+def whole_windows(**changes: object) -> WindowConfig:
+    """Portraits in windows of three at the queue's own levels."""
+    plain = {"share": (("portraits", 1.0),), "slots": ((3, 1.0),)}
+    return replace(WindowConfig(), **plain, free_levels=0.0, level_jitter=0.0, **changes)
+
+
 def sampler(**changes: object) -> WindowSampler:
     """Tracks whose latents say what they are: track 0 is 1 everywhere, track 1 is -1."""
     latents = torch.ones(2, 2, 30, 16, 4, 4)
@@ -27,15 +33,7 @@ def sampler(**changes: object) -> WindowSampler:
     table = SoundTable(
         torch.zeros(30, 80, 64).half(), torch.zeros(30, 10), torch.zeros(30), {"a": 0}
     )
-    config = replace(
-        WindowConfig(),
-        share=(("portraits", 1.0),),
-        slots=((3, 1.0),),
-        free_levels=0.0,
-        level_jitter=0.0,
-        **changes,
-    )
-    return WindowSampler(tracks, table, config, seed=0)
+    return WindowSampler(tracks, table, whole_windows(**changes), seed=0)
 
 
 def test_the_entry_slot_carries_the_source_under_noise() -> None:
@@ -81,15 +79,7 @@ def test_warm_up_and_flush_windows_repeat_a_frame_at_one_end(
     moments: tuple[dict[str, Tracks], SoundTable],
 ) -> None:
     def patterns(edge_share: float) -> set[tuple[int, ...]]:
-        config = replace(
-            WindowConfig(),
-            share=(("portraits", 1.0),),
-            slots=((3, 1.0),),
-            free_levels=0.0,
-            level_jitter=0.0,
-            arbitrary_share=0.0,
-            edge_share=edge_share,
-        )
+        config = whole_windows(arbitrary_share=0.0, edge_share=edge_share)
         window = WindowSampler(*moments, config, seed=0).draw(200)
         frames = window.target[:, :, 0, 0, 0] % 100
         assert torch.equal(window.source[:, :, 0, 0, 0] % 100, frames)
