@@ -14,6 +14,7 @@ DARK = 60.0  # mean grey level of a crop below which it gets more
 BRIGHT = 240.0  # which what is bright in it does not exceed
 BRIGHT_SHARE = 0.99
 MOST = 4.0
+LOOK_EVERY = 5  # frames
 FOLLOW = 0.1  # a frame, of the way to what the crop wants: a face does not pump
 SHRUNK = 24  # px, of the picture that is looked at
 
@@ -36,12 +37,18 @@ class Exposure:
 
     def __init__(self) -> None:
         self._gain: float | None = None
+        self._wanted = 1.0
+        self._frames = 0
 
     def follow(self, crop: Rgb) -> float:
         """The gain for this crop: the first's own, then slowly what the next ones want."""
-        wanted = wanted_gain(crop)
-        gain = wanted if self._gain is None else self._gain + FOLLOW * (wanted - self._gain)
-        self._gain = gain
+        if self._gain is None:
+            self._gain = self._wanted = wanted_gain(crop)
+            self._frames = 0
+        elif self._frames % LOOK_EVERY == 0:
+            self._wanted = wanted_gain(crop)
+        self._frames += 1
+        gain = self._gain = self._gain + FOLLOW * (self._wanted - self._gain)
         return gain if gain > 1.01 else 1.0
 
     def forget(self) -> None:

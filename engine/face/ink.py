@@ -18,7 +18,8 @@ EVEN, STRONG = 60, 97
 DRAWN, PHOTOGRAPH = 0.06, 0.2
 LINES = 40.0  # grey levels that the strong one has in drawings at least
 CUT = (8, 248)  # codes beside which a sensor is at its end: even, and no drawing
-FOLLOW = 0.1  # a frame's voice
+LOOK_EVERY = 5  # frames
+FOLLOW = 0.4  # a look's voice
 _NEAR = np.ones((3, 3), np.uint8)
 
 
@@ -45,10 +46,14 @@ class Ink:
 
     def __init__(self) -> None:
         self._lean: float | None = None
+        self._frames = 0
 
     def follow(self, crop: Rgb) -> float:
-        now = lean(crop)
-        self._lean = now if self._lean is None else self._lean + FOLLOW * (now - self._lean)
+        if self._lean is None:
+            self._lean, self._frames = float(lean(crop)), 0
+        elif self._frames % LOOK_EVERY == 0:
+            self._lean += FOLLOW * (lean(crop) - self._lean)
+        self._frames += 1
         return self._lean
 
     def forget(self) -> None:

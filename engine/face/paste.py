@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.face.align import Similarity
-from engine.face.teeth import no_greener
+from engine.face.teeth import natural
 
 Rgb = NDArray[np.uint8]
 Field = NDArray[np.float32]
@@ -207,7 +207,7 @@ def paste(
     fields = _fields(moves.motion, moves.kept, alpha)
     bare = crop if cover is None else cover.bare
     edit = match_colour(edit, bare)
-    decoded = no_greener(edit, bare) if photographed else edit
+    decoded = natural(edit, bare) if photographed else edit
     drawn, share, corrected = _drawn(bare, edit, decoded, fields, alpha, gain)
     dx, dy = cv2.split(onto_frame(_in_frame(fields, transform)))
     amounts = cv2.merge([share, cv2.max(share, corrected / CORRECTED[1])])
