@@ -132,7 +132,7 @@ class LipSyncEngine:
         patient: bool = False,
     ) -> LipSyncStream:
         """A new speaker. face_box: (x, y, w, h) in pixels where no detector would find the face.
-        What has no landmarks in it is edited as a drawing, by `drawn`.
+        What has no landmarks in it and looks like no photograph is edited as a drawing, by `drawn`.
         seed: draws eps. person: whose own denoiser it runs on, loaded once for all their streams.
         patient: offline, where a frame may take as long as a search all over it does.
 

@@ -5,6 +5,7 @@ torch on faces and sentences held out. Rows done are kept: a broken run goes on 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from dataclasses import asdict, astuple, replace
 from pathlib import Path
@@ -98,7 +99,8 @@ class Ablation:
         told = self.preset.train.distill
         candidate = Candidate(
             model.eval().requires_grad_(False),
-            *(row.guidance, row.slots, recipe.windows.tau, recipe.tells_pose),
+            *(row.guidance, row.slots, recipe.windows.tau, recipe.windows.last),
+            recipe.tells_pose,
             *(told.peak, told.floor),
         )
         torch.set_num_threads(self.args.workers)
@@ -149,7 +151,7 @@ class Ablation:
     def judge(self) -> Bench:
         """Prepared when the first row is to be judged."""
         if self._bench is None:
-            self._bench = bench.prepared(self.args)
+            self._bench = bench.prepared(self.args, {k for k, _ in self.preset.windows.share})
         return self._bench
 
     def write(self, settings: dict[str, Any]) -> None:
@@ -167,9 +169,18 @@ class Ablation:
 
 def _settings(args: argparse.Namespace) -> dict[str, Any]:
     """What rows of one table must agree in."""
-    keys = ("preset", "minutes", "steps", "batch", "workers", "seed", "faces", "seconds")
-    start = args.start.name if args.start else "nothing"
-    return {key: getattr(args, key) for key in keys} | {"start": start}
+    keys = ["preset", "minutes", "steps", "batch", "workers", "seed", "faces", "seconds"]
+    keys += ["probe_faces", "probe_steps"]
+    given = {key: _told(getattr(args, key)) for key in ("start", "audio", "autoencoder")}
+    clips = ", ".join(f"{k} {len(t.clips)}" for k, t in load_tracks(args.data).items())
+    return {key: getattr(args, key) for key in keys} | given | {"clips": clips}
+
+
+def _told(path: Path | None) -> str:
+    """A checkpoint by its name and content."""
+    if path is None:
+        return "nothing"
+    return f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
 
 
 def _agreed(args: argparse.Namespace) -> dict[str, Any]:

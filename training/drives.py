@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.audio import SAMPLES_PER_FRAME
+from engine.audio import COLUMNS_PER_FRAME, SAMPLES_PER_FRAME, mel_of
 from training.grid import read_pcm
 from training.lip_pose import opening
 from training.splits import data_dir, judged_names
@@ -44,9 +44,16 @@ class Drive:
 
     @property
     def loudness(self) -> NDArray[np.float64]:
-        """Root mean square of each frame's samples, (T,): what a flap would follow."""
+        """Root mean square of each frame's samples, (T,)."""
         frames = self.pcm[: len(self.opening) * SAMPLES_PER_FRAME].reshape(len(self.opening), -1)
         return np.sqrt((frames.astype(np.float64) ** 2).mean(1))
+
+    @property
+    def flap(self) -> NDArray[np.float64]:
+        """Mean log-mel of each frame, (T,): how a mouth opens that follows loudness."""
+        count = len(self.opening)
+        level = mel_of(self.pcm)[:, : count * COLUMNS_PER_FRAME].mean(0, dtype=np.float64)
+        return level.reshape(count, COLUMNS_PER_FRAME).mean(1)
 
     def true_frame(self, t: int) -> tuple[str, int] | None:
         """Sentence and frame whose sound frame t has, or None in a gap."""

@@ -109,6 +109,8 @@ def evaluate(args: argparse.Namespace) -> int:
             _tell(verdict, time.monotonic() - started)
             if args.record and name == RECORDED:
                 _record(args.weights, engine.facts.runtime, verdict)
+    if not verdicts:
+        return _refuse("nothing was judged", 2)
     print(args.output / "report.md")
     return 0
 
@@ -179,7 +181,18 @@ def _tell_unseen(clips: list[Clip]) -> None:
 
 
 def _tell(verdict: Verdict, seconds: float) -> None:
-    names = ("r", "leak", "amplitude", "offset", "still", "closure", "sharpness", "seam", "lost")
+    names = (
+        "r",
+        "leak",
+        "amplitude",
+        "offset",
+        "still",
+        "closure",
+        "shut",
+        "sharpness",
+        "seam",
+        "lost",
+    )
     told = " ".join(f"{n} {verdict.figures[n]:.3f}" for n in names if n in verdict.figures)
     mark = "pass" if verdict.passed else "fail"
     print(f"[{seconds:4.0f} s] {verdict.name:10s} {mark}  {told}", flush=True)

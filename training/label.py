@@ -74,16 +74,19 @@ def windows_of(height: int, width: int) -> list[tuple[int, int, int, int]]:
     return [(int(x), int(y), int(x) + side, int(y) + side) for y in tops for x in lefts]
 
 
-def label_clip(frames: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+def label_clip(
+    frames: np.ndarray, window: tuple[int, int, int, int] | None = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Labels of each frame. A face too small for the detector is looked for in parts of the first
-    frame, and then where it was.
+    frame, and then where it was. window: (left, top, right, bottom) in which the face is, if
+    there may be others.
     """
     labels: list[tuple[np.ndarray, np.ndarray]] = []
-    window = None
+    given = window is not None
     for k, frame in enumerate(frames):
         frame = np.ascontiguousarray(frame)
         label = label_frame(frame) if window is None else label_part(frame, window)
-        if k == 0 and np.isnan(label[0]).any():
+        if k == 0 and not given and np.isnan(label[0]).any():
             for window in windows_of(*frame.shape[:2]):
                 label = label_part(frame, window)
                 if not np.isnan(label[0]).any():
@@ -129,11 +132,13 @@ def read_frames(path: Path) -> np.ndarray:
     return np.stack(frames)
 
 
-def label_file(job: tuple[Path, Path]) -> tuple[Path, int, int]:
+def label_file(
+    job: tuple[Path, Path], window: tuple[int, int, int, int] | None = None
+) -> tuple[Path, int, int]:
     source, target = job
     if target.exists():
         return source, 0, 0
-    labels = label_clip(read_frames(source))
+    labels = label_clip(read_frames(source), window)
     points = np.stack([p for p, _ in labels])
     partial = target.with_suffix(".part.npz")
     np.savez(partial, points=points, blendshapes=np.stack([c for _, c in labels]))
@@ -141,12 +146,21 @@ def label_file(job: tuple[Path, Path]) -> tuple[Path, int, int]:
     return source, len(points), int(np.isnan(points[:, 0, 0]).sum())
 
 
+def _window(words: str) -> tuple[int, int, int, int] | None:
+    if not words:
+        return None
+    left, top, right, bottom = (int(word) for word in words.split())
+    return left, top, right, bottom
+
+
 def listen() -> None:
-    """Label what each line of stdin names, "SOURCE<tab>TARGET", then print TARGET."""
+    """Label what each line of stdin names, "SOURCE<tab>TARGET<tab>WINDOW", then print TARGET.
+    WINDOW: left top right bottom, or nothing.
+    """
     print("ready", flush=True)
     for line in sys.stdin:
-        source, target = line.rstrip("\n").split("\t")
-        label_file((Path(source), Path(target)))
+        source, target, window = line.rstrip("\n").split("\t")
+        label_file((Path(source), Path(target)), _window(window))
         print(target, flush=True)
 
 

@@ -1,7 +1,8 @@
 """Mouths judged by phoneme class, for voices whose true mouth nobody filmed.
 
-Everything is told in shares of a mouth's own opening range (2nd to 95th percentile of the track):
-a mouth is closed below `CLOSED_SHARE`. A track of openings (T,) at 25 fps may come from a lip pose
+Openings are told in shares of a mouth's own range (2nd to 95th percentile of the track): a mouth is
+closed below `CLOSED_SHARE`. It is shut where its lips stand as near to each other as in the picture
+itself, to `SHUT` eye distances. A track of openings (T,) at 25 fps may come from a lip pose
 or from landmarks of a rendered picture; frame i stands for the instant (i + 0.5) / 25 s.
 
 `test_sentences` speaks five languages in both sexes with voices that no training hears; Hindi is in
@@ -20,6 +21,7 @@ from training.spoken import Spoken, say_espeak, say_flite
 
 FPS = 25
 CLOSED_SHARE = 0.25
+SHUT = 0.02  # 1.3 mm of a face
 SLACK_FRAMES = 1
 STILL_MARGIN_S = 0.2  # of a silence, what lies this near to speech may still move
 # Voices that no training may speak with: espeak-ng's variants, and flite's voices.
@@ -115,15 +117,27 @@ def closures(
     """How many p, b and m have a closed mouth within one frame of their span, and how many there
     are. Frames without a face (NaN) close nothing.
     """
-    share, closed, total = opening_share(opening), 0, 0
-    slack = SLACK_FRAMES / FPS
+    least = _least(opening_share(opening), phonemes)
+    return int((least < threshold).sum()), len(least)
+
+
+def _least(track: Track, phonemes: list[Phoneme]) -> Track:
+    """The least of a track within one frame of each p, b and m; infinity where all is unknown."""
+    slack, found = SLACK_FRAMES / FPS, []
     for p in phonemes:
-        if p.kind is not Kind.CLOSED:
-            continue
-        span = share[_frames(p.start_s - slack, p.end_s + slack, len(share))]
-        total += len(span) > 0
-        closed += bool(len(span) and np.nanmin(np.append(span, np.inf)) < threshold)
-    return closed, total
+        if p.kind is Kind.CLOSED:
+            span = track[_frames(p.start_s - slack, p.end_s + slack, len(track))]
+            if len(span):
+                found.append(float(np.nanmin(np.append(span, np.inf))))
+    return np.array(found)
+
+
+def shut(opening: Track, resting: float, phonemes: list[Phoneme]) -> tuple[int, int]:
+    """How many p, b and m have the lips within `SHUT` of `resting`, the gap (eye distances, as
+    `opening`) of the picture's mouth where it is most closed; and how many there are.
+    """
+    least = _least(np.asarray(opening, np.float64), phonemes)
+    return int((least < resting + SHUT).sum()), len(least)
 
 
 def closure_rate(opening: Track, phonemes: list[Phoneme], threshold: float = CLOSED_SHARE) -> float:
@@ -133,19 +147,25 @@ def closure_rate(opening: Track, phonemes: list[Phoneme], threshold: float = CLO
 
 
 def chance_rate(opening: Track, phonemes: list[Phoneme]) -> float:
-    """`closure_rate` of the same track at other times (shifted round by 0.4 to 1.2 s inside the
-    speech): what a mouth that moves alike, but not with this sound, would score.
+    """`closure_rate` of the same track at other times: what a mouth that moves alike, but not with
+    this sound, would score.
     """
+    rates = [closure_rate(track, phonemes) for track in at_other_times(opening, phonemes)]
+    return float(np.mean(rates)) if rates else float("nan")
+
+
+def at_other_times(opening: Track, phonemes: list[Phoneme]) -> list[Track]:
+    """The track shifted round by 0.4 to 1.2 s inside the speech; none without speech."""
     spoken = [p for p in phonemes if p.symbol]
     if not spoken:
-        return float("nan")
+        return []
     first, last = int(spoken[0].start_s * FPS), int(spoken[-1].end_s * FPS) + 1
-    rates = []
+    tracks = []
     for shift in (10, 15, 20, 25, 30):
         moved = np.array(opening, np.float64)
         moved[first:last] = np.roll(moved[first:last], shift)
-        rates.append(closure_rate(moved, phonemes))
-    return float(np.mean(rates))
+        tracks.append(moved)
+    return tracks
 
 
 def vowel_gap(opening: Track, phonemes: list[Phoneme]) -> float:

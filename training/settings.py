@@ -12,6 +12,9 @@ def _told(default: float, meaning: str) -> float:
     return told
 
 
+CRITIC = "gradient of the critic beside the error's"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     minutes: float
@@ -24,14 +27,14 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderStage(Stage):
-    minutes: float = 20
+    minutes: float = 16
     rate: float = 2e-3
     threads: int = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class SoundStage(Stage):
-    minutes: float = 5
+    minutes: float = 6
     rate: float = 1e-3
     batch: int = 128
 
@@ -41,12 +44,12 @@ class SharedStage(Stage):
     """Several processes may share the work."""
 
     workers: int = field(default=2, metadata={"help": "processes that share the batch"})
-    sharpness: float = _told(0.0, "gradient of the critic beside the error's")
+    sharpness: float = _told(0.0, CRITIC)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherStage(SharedStage):
-    minutes: float = 60
+    minutes: float = 120
     rate: float = 8e-4
     queue_share: float = _told(0.3, "steps on the own queue")
     lip_reader: float = _told(0.0, "gradient of a jointly trained lip reader beside the error's")
@@ -54,9 +57,10 @@ class TeacherStage(SharedStage):
 
 @dataclass(frozen=True, kw_only=True)
 class DistillStage(SharedStage):
-    minutes: float = 20
+    minutes: float = 15
     rate: float = 2e-4
     seed: int = 1
+    sharpness: float = _told(0.3, CRITIC)
     queue_share: float = _told(0.5, "steps on the own queue")
     true_pose: float = _told(0.3, "share of windows told the true lip pose, not the heard one")
     unguided: float = _told(0.25, "share of windows without guidance")
@@ -69,7 +73,7 @@ class AppearanceStage(SharedStage):
     minutes: float = 10
     rate: float = 3e-4
     seed: int = 2
-    sharpness: float = _told(0.4, "gradient of the critic beside the error's")
+    sharpness: float = _told(0.4, CRITIC)
     shards: int = field(default=60, metadata={"help": "of each kind and worker"})
 
 

@@ -19,12 +19,14 @@ FOLLOW = 0.1  # a frame, of the way to what the crop wants: a face does not pump
 SHRUNK = 24  # px, of the picture that is looked at
 
 
-def wanted_gain(crop: Rgb) -> float:
-    """1..MOST for a crop uint8 (S, S, 3)."""
+def gains(crop: Rgb) -> tuple[float, float]:
+    """What gain a crop uint8 (S, S, 3) wants, and the most that leaves what is bright in it its
+    detail; 1..MOST each.
+    """
     small = cv2.resize(crop, (SHRUNK, SHRUNK), interpolation=cv2.INTER_AREA).astype(np.float32)
     bright = float(np.quantile(small.max(2), BRIGHT_SHARE))
-    gain = min(DARK / max(float(small.mean()), 1.0), BRIGHT / max(bright, 1.0), MOST)
-    return max(1.0, gain)
+    most = max(1.0, min(BRIGHT / max(bright, 1.0), MOST))
+    return max(1.0, min(DARK / max(float(small.mean()), 1.0), most)), most
 
 
 def exposed(crop: Rgb, gain: float) -> Rgb:
@@ -41,15 +43,15 @@ class Exposure:
         self._frames = 0
 
     def follow(self, crop: Rgb) -> float:
-        """The gain for this crop: the first's own, then slowly what the next ones want."""
-        if self._gain is None:
-            self._gain = self._wanted = wanted_gain(crop)
-            self._frames = 0
-        elif self._frames % LOOK_EVERY == 0:
-            self._wanted = wanted_gain(crop)
+        """The gain for this crop: the first's own, then slowly what the next ones want, but at
+        once where light comes on.
+        """
+        if self._gain is None or self._frames % LOOK_EVERY == 0:
+            self._wanted, most = gains(crop)
+            self._gain = min(self._gain or self._wanted, most)
         self._frames += 1
         gain = self._gain = self._gain + FOLLOW * (self._wanted - self._gain)
         return gain if gain > 1.01 else 1.0
 
     def forget(self) -> None:
-        self._gain = None
+        self._gain, self._frames = None, 0

@@ -50,11 +50,11 @@ class Ink:
 
     def follow(self, crop: Rgb) -> float:
         if self._lean is None:
-            self._lean, self._frames = float(lean(crop)), 0
+            self._lean = float(lean(crop))
         elif self._frames % LOOK_EVERY == 0:
             self._lean += FOLLOW * (lean(crop) - self._lean)
         self._frames += 1
         return self._lean
 
     def forget(self) -> None:
-        self._lean = None
+        self._lean, self._frames = None, 0

@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.face.exposure import DARK, MOST, Exposure, exposed, wanted_gain
+from engine.face.exposure import DARK, MOST, Exposure, exposed, gains
 
 SIZE = 192
+
+
+def wanted_gain(crop: np.ndarray) -> float:
+    return gains(crop)[0]
 
 
 def face(mean: float, bright: float | None = None) -> np.ndarray:
@@ -40,9 +44,18 @@ def test_what_is_bright_in_it_is_not_cut_off() -> None:
 def test_the_gain_begins_right_and_follows_slowly() -> None:
     exposure = Exposure()
     assert exposure.follow(face(20)) == pytest.approx(3.0)
-    gains = [exposure.follow(face(100)) for _ in range(80)]
+    gains = [exposure.follow(face(75)) for _ in range(80)]
     steps = -np.diff([3.0, *gains])
     assert steps.min() >= 0 and steps.max() <= 0.21
     assert gains[-1] == 1.0  # and the crop itself again
     exposure.forget()
     assert exposure.follow(face(30)) == pytest.approx(2.0)
+
+
+def test_where_light_comes_on_the_networks_are_not_blinded() -> None:
+    exposure = Exposure()
+    for _ in range(7):
+        exposure.follow(face(15))
+    seen = [exposed(face(150), exposure.follow(face(150))).mean() for _ in range(20)]
+    assert max(seen[5:]) <= 241  # looked at in every fifth frame
+    assert seen[-1] < 220

@@ -37,6 +37,14 @@ def trained(model: Denoiser) -> Denoiser:
     return model.eval().requires_grad_(False)
 
 
+def moments(folder: Path) -> None:
+    """Six frames of each of grid's tracks, as a kind of their own."""
+    index = dict(np.load(folder / "latents_grid_index.npz"))
+    np.savez(folder / "latents_moments_index.npz", **index)
+    whole = np.load(folder / "latents_grid.npy")
+    np.save(folder / "latents_moments.npy", np.ascontiguousarray(whole[:, :, :6]))
+
+
 def test_stages_and_table_run_at_toy_size(
     toy_runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -48,6 +56,7 @@ def test_stages_and_table_run_at_toy_size(
     assert taught.with_suffix(".curve.png").exists()
     assert set(json.loads(folded.with_suffix(".curve.json").read_text())) == {"loss", "critic"}
 
+    moments(toy_runs)  # too short to be judged
     output = toy_runs / "table"
     options = ["--autoencoder", str(toy_runs / "ae.pt"), "--output", str(output)]
     options += ["--steps=2", "--batch=2", "--workers=1", "--faces=1", "--seconds=1"]
@@ -97,7 +106,9 @@ def test_what_is_judged_is_not_trained_on() -> None:
 @pytest.mark.parametrize("slots", [1, 2, 3, 4])
 def test_the_queue_finishes_each_frame_by_its_own_source(slots: int) -> None:
     """An untrained denoiser returns the source: frame by frame, whatever the slots are."""
-    candidate = Candidate(Denoiser(SMALL).eval(), Guidance("none"), slots, 0.93, True, 2.0, 0.5)
+    candidate = Candidate(
+        Denoiser(SMALL).eval(), Guidance("none"), slots, 0.93, 0.80, True, 2.0, 0.5
+    )
     source = torch.randn(2, 7, 16, 8, 8)
     mel = torch.randn(2, 7, 80, 64)
     out = finished(candidate, AudioEncoder().eval(), source, mel, seed=0)
@@ -114,7 +125,7 @@ def test_guidance_pushes_away_from_silence() -> None:
 
     def out(kind: str, weight: float = 1.0) -> torch.Tensor:
         guidance = Guidance(kind, weight)  # type: ignore[arg-type]
-        candidate = Candidate(model, guidance, 1, 0.93, True, 2.0, 0.5)
+        candidate = Candidate(model, guidance, 1, 0.93, 0.80, True, 2.0, 0.5)
         return finished(candidate, audio, source, mel, seed=0)
 
     plain, one, two = out("none"), out("static", 1.0), out("static", 2.0)

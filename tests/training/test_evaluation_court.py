@@ -29,7 +29,7 @@ class KnownFace:
         self.points = points
         self.asked: list[str] = []
 
-    def submit(self, source: Path, target: Path) -> Future:
+    def submit(self, source: Path, target: Path, window: object = None) -> Future:
         self.asked.append(source.name)
         if not target.exists():
             count = len(np.load(source, mmap_mode="r"))

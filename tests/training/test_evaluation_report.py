@@ -48,7 +48,7 @@ def judgement(seed: int, blur: float = 1.0, late: int = 0, **changed) -> Judgeme
         "output": np.roll(truth + noise, late),
         "truth": truth,
         "source": np.zeros(FRAMES),
-        "loudness": rng.random(FRAMES),
+        "flap": rng.random(FRAMES),
         "heard": truth + 0.5 * noise,
         "lips": np.full((FRAMES, 8), np.nan),
         "halves": np.ones((2, 3)),

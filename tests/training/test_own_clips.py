@@ -57,7 +57,8 @@ class KnownFace:
     def __init__(self, share: float) -> None:
         self.share = share
 
-    def submit(self, source: Path, target: Path) -> Future[Path]:
+    def submit(self, source: Path, target: Path, window: object = None) -> Future[Path]:
+        self.window = window
         count = len(np.load(source, mmap_mode="r"))
         points = np.full((count, 478, 2), np.nan, np.float32)
         points[: round(self.share * count)] = 30
@@ -184,6 +185,24 @@ def test_a_voice_beside_a_clip_comes_before_the_common_one(tmp_path: Path, folde
     assert read_folder(folder, None, 3.0)[1].drive is None
 
 
+def test_endings_may_be_large_and_the_common_voice_may_lie_in_the_folder(folder: Path) -> None:
+    write_picture(folder / "face.PNG")
+    own = write_speech(folder / "face.WAV", seed=1)
+    common = write_speech(folder / "all.wav", seed=2)
+    (clip,) = read_folder(folder, common, SECONDS)
+    assert clip.drive is not None
+    np.testing.assert_array_equal(clip.drive.pcm, voice_drive(own, SECONDS).pcm)
+
+
+def test_beside_another_face_the_judge_looks_round_the_box(tmp_path: Path, folder: Path) -> None:
+    write_picture(folder / "two.png", 200, 400)
+    (folder / "two.box").write_text("260,40,80,100")
+    judge = KnownFace(1.0)
+    plan = Plan(SECONDS, own=read_folder(folder, write_speech(tmp_path / "v.wav"), SECONDS))
+    clips(Stock(tmp_path / "cache", judge), plan)  # type: ignore[arg-type]
+    assert judge.window == (220, 0, 380, 190)
+
+
 class LoudIsOpen:
     """Hears a pose that follows the loudness of the frame in the middle of each window."""
 
@@ -219,6 +238,8 @@ def lay(folder: Path, case: str) -> list[str]:
         (folder / "cartoons").mkdir()
     elif case == "nested":
         (folder / "stylised" / "more").mkdir(parents=True)
+    elif case == "few seconds":
+        options += ["--seconds", "0.5"]
     elif case == "text":
         (folder / "text.mp4").write_text("no picture, no sound\n" * 50)
     elif case == "only sound":
@@ -245,6 +266,8 @@ def lay(folder: Path, case: str) -> list[str]:
         write_speech(folder / "clip.wav")
         write_picture(folder / "stylised" / "mute.png")
         return []
+    elif case == "voice of nobody":
+        write_speech(folder / "clpi.wav")
     elif case == "box of nobody":
         (folder / "other.box").write_text("0,0,32,32")
     else:
@@ -267,7 +290,9 @@ REFUSED = {
     "no such voice": "gone.wav",
     "no voice": "clip.wav beside it",
     "no voice for one": "mute.wav beside it",
+    "voice of nobody": "clpi.wav: no clip",
     "box of nobody": "other.box: no clip",
+    "few seconds": "--seconds 0.5 are too few",
     "1,2,3": "clip.box: is not four",
     "1,2,3,x": "clip.box: is not four",
     "": "clip.box: is not four",
@@ -348,7 +373,8 @@ import sys
 import numpy as np
 print("ready", flush=True)
 for line in sys.stdin:
-    source, target = line.rstrip().split("\\t")
+    source, target, window = line.rstrip("\\n").split("\\t")
+    assert window == "0 0 200 200"
     count = len(np.load(source, mmap_mode="r"))
     np.savez(target, points=np.tile(np.load({points!r}), (count, 1, 1)))
     print(target, flush=True)

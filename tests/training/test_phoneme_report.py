@@ -9,8 +9,10 @@ from training.phoneme_report import (
     HELD_OUT_LANGUAGE,
     chance_rate,
     closure_rate,
+    closures,
     figures,
     pooled,
+    shut,
     stillness,
     test_sentences,
     vowel_gap,
@@ -135,3 +137,15 @@ def test_known_times_meet_the_sound(spoken: list[Spoken]) -> None:
             for kind in (Kind.CLOSED, Kind.OPEN_VOWEL)
         }
         assert level[Kind.CLOSED] < 0.5 * level[Kind.OPEN_VOWEL], s.voice
+
+
+def test_lips_are_shut_where_they_meet_as_in_the_picture() -> None:
+    said = [Phoneme("b", 1.0, 1.1), Phoneme("m", 2.0, 2.1)]
+    track = np.full(75, 0.12)
+    track[25:28] = 0.015
+    track[50:53] = 0.07
+    assert shut(track, 0.005, said) == (1, 2)
+    assert closures(track, said)[0] == 1
+    only_nearer = np.where(track < 0.1, 0.07, track)
+    assert shut(only_nearer, 0.005, said) == (0, 2)
+    assert closures(only_nearer, said)[0] == 2  # in shares of its own range

@@ -5,6 +5,7 @@ fitted once and refused where it reads true mouths too badly.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from training.ablation.judge import Bench
 from training.latents import Tracks
 from training.networks import load_audio, load_autoencoder
 from training.teacher import load_tracks
+from training.window_config import FRAMES_USED
 
 PROBE = "probe.pt"
 PAIR_FRAMES = 30
@@ -27,13 +29,19 @@ class ProbeError(ValueError):
     """The probe cannot be trusted."""
 
 
-def prepared(args: argparse.Namespace) -> Bench:
-    """Raises ProbeError where the probe's r on held-out true crops is below `args.least_r`."""
+def prepared(args: argparse.Namespace, kinds: Container[str]) -> Bench:
+    """kinds: that rows train on; of those, tracks of `PAIR_FRAMES` or more are judged.
+
+    Raises ProbeError where the probe's r on held-out true crops is below `args.least_r`."""
     sound = args.data / "sound.npz"
     torch.set_num_threads(args.workers)
     pixels = load_autoencoder(args.autoencoder, partial=True).eval().requires_grad_(False)
     decoder = pixels.decoder.to(memory_format=torch.channels_last)
-    tracks = load_tracks(args.data)
+    tracks = {
+        kind: of
+        for kind, of in load_tracks(args.data).items()
+        if kind in kinds and FRAMES_USED[kind] >= PAIR_FRAMES
+    }
     judged = {k: held_out.judged_part(t) for k, t in tracks.items()}
     if not (args.output / PROBE).exists():
         seen = {k: held_out.training_part(t) for k, t in tracks.items()}

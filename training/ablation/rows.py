@@ -78,7 +78,7 @@ ROWS = {
     "pure_noise": Row(
         "entries of pure noise: no source in x", {"tau": 1.0, "imperfect": 0.0, "entry_share": 0.0}
     ),
-    "tau_80": Row("entries at level .80", {"tau": 0.80}),
+    "tau_86": Row("entries at level .86", {"tau": 0.86}),
     "tau_97": Row("entries at level .97", {"tau": 0.97}),
     "plain_flow": Row(
         "noised targets alone, as in plain flow matching; no own estimates",

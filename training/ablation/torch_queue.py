@@ -23,12 +23,15 @@ Estimate = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Candidate:
-    """Weights, and how the queue runs them. peak, floor: of DS-CFG."""
+    """Weights, and how the queue runs them. tau, last: levels of its newest and oldest slot.
+    peak, floor: of DS-CFG.
+    """
 
     model: Denoiser
     guidance: Guidance
     slots: int
     tau: float
+    last: float
     tells_pose: bool
     peak: float
     floor: float
@@ -81,7 +84,7 @@ def finished(
     count, length = source.shape[:2]
     slots = candidate.slots
     by_age = _told(candidate, audio, mel)
-    level = torch.from_numpy(level_grid(slots, candidate.tau)).expand(count, slots)
+    level = torch.from_numpy(level_grid(slots, candidate.tau, candidate.last)).expand(count, slots)
     t = level[:, :, None, None, None]
     eps = torch.randn(count, 1, *source.shape[2:], generator=torch.Generator().manual_seed(seed))
     estimate = _estimate(candidate, level)

@@ -59,6 +59,19 @@ class Picture:
     bare: NDArray[np.uint8] | None = None
     mouth: Box | None = None
 
+    @property
+    def window(self) -> tuple[int, int, int, int] | None:
+        """Left, top, right and bottom of where the judge is to look for a face that a box was
+        given for.
+        """
+        if self.face_box is None:
+            return None
+        x, y, width, height = self.face_box
+        rows, columns = self.frames.shape[1:3]
+        left, top = max(0, round(x - width / 2)), max(0, round(y - height / 2))
+        right, bottom = round(x + 1.5 * width), round(y + 1.5 * height)
+        return left, top, min(columns, right), min(rows, bottom)
+
 
 @dataclass(frozen=True)
 class Source:

@@ -141,7 +141,7 @@ def baselines(all_of_it: list[Judgement], regressor: Regressor) -> Figures:
     regressed = _against(all_of_it, [_regressed(j, regressor) for j in all_of_it])
     return {
         "template_r": _against(all_of_it, templates),
-        "loudness_flap_r": _against(all_of_it, [j.measured.loudness for j in all_of_it]),
+        "loudness_flap_r": _against(all_of_it, [j.measured.flap for j in all_of_it]),
         "shuffled_r": _against(all_of_it, others),
         "ceiling_r": ceiling,
         "of_ceiling": ratio(reached, ceiling),
@@ -241,7 +241,9 @@ def silent_leak(all_of_it: list[Judgement]) -> Figures:
 
 
 def _wide_open(lips: Track) -> float:
-    return float(np.nanmean(lips[:, GAP] / lips[:, WIDTH] > WIDE_OPEN))
+    """Of the frames in which a face was found."""
+    known = lips[~np.isnan(lips[:, GAP])]
+    return float((known[:, GAP] / known[:, WIDTH] > WIDE_OPEN).mean()) if len(known) else math.nan
 
 
 def phonemes(all_of_it: list[Judgement]) -> Figures:
@@ -255,6 +257,7 @@ def phonemes(all_of_it: list[Judgement]) -> Figures:
             [phoneme_report.figures(m.output, list(clip.phonemes)) for clip, m in part]
         )
         name = f" {voice}" if voice else ""
+        figures[f"shut{name}"] = _shut([(j, [j.measured.output]) for j in part])
         figures[f"closure{name}"] = found.closure_rate
         figures[f"vowel_gap{name}"] = found.open_gap
     heard = [phoneme_report.figures(m.heard, list(clip.phonemes)) for clip, m in all_of_it]
@@ -262,8 +265,25 @@ def phonemes(all_of_it: list[Judgement]) -> Figures:
     figures["closure_chance"] = mean(
         [phoneme_report.chance_rate(m.output, list(clip.phonemes)) for clip, m in all_of_it]
     )
+    figures["shut_chance"] = _shut(
+        [
+            (j, phoneme_report.at_other_times(j.measured.output, list(j.clip.phonemes)))
+            for j in all_of_it
+        ]
+    )
     figures["r_heard"] = mean([correlation(m.output, m.heard) for _, m in all_of_it])
     return figures
+
+
+def _shut(judged: list[tuple[Judgement, list[Track]]]) -> float:
+    """Share of p, b and m in which the lips of the tracks meet as they do in the picture."""
+    closed = total = 0
+    for (clip, m), tracks in judged:
+        resting = float(np.nanmin(m.source))
+        for track in tracks:
+            found = phoneme_report.shut(track, resting, list(clip.phonemes))
+            closed, total = closed + found[0], total + found[1]
+    return ratio(closed, total)
 
 
 def drift(all_of_it: list[Judgement]) -> Figures:

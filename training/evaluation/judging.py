@@ -85,7 +85,8 @@ class Court:
         file = self._frames / f"{kept.stem}.npy"
         labels = file.with_suffix(".labels.npz")
         rendered = self._measurer.render(clip, file)
-        return _Waiting(clip, rendered, self._labeller.submit(rendered.judged, labels), kept)
+        found = self._labeller.submit(rendered.judged, labels, clip.source.picture.window)
+        return _Waiting(clip, rendered, found, kept)
 
     def _finish(self, waiting: _Waiting) -> None:
         labels = waiting.labels.result()

@@ -11,6 +11,7 @@ from typing import Self
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = ROOT / "training" / "label.py"
+Window = tuple[int, int, int, int]  # left, top, right, bottom, pixels
 VARIABLE = "OMNISYNC_LABELS_PYTHON"
 
 
@@ -45,13 +46,14 @@ class Labeller:
         self._started: list[subprocess.Popen[str]] = []
         self._threads = ThreadPoolExecutor(jobs)
 
-    def submit(self, source: Path, target: Path) -> Future[Path]:
+    def submit(self, source: Path, target: Path, window: Window | None = None) -> Future[Path]:
         """Label `source` (a clip, picture, .npz or .npy of frames) into `target`; its path once it
-        is there. The future raises LabellingError.
+        is there. window: where its face is, if there may be others. The future raises
+        LabellingError.
         """
-        return self._threads.submit(self._label, source, target)
+        return self._threads.submit(self._label, source, target, window)
 
-    def _label(self, source: Path, target: Path) -> Path:
+    def _label(self, source: Path, target: Path, window: Window | None) -> Path:
         if target.exists():
             return target
         process = self._idle.get()
@@ -60,7 +62,8 @@ class Labeller:
                 process = self._start()
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.write(f"{source}\t{target}\n")
+            sides = " ".join(str(side) for side in window or ())
+            process.stdin.write(f"{source}\t{target}\t{sides}\n")
             process.stdin.flush()
             if process.stdout.readline().rstrip("\n") != str(target):
                 raise LabellingError(f"the labelling Python failed on {source.name}")

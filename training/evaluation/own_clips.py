@@ -47,25 +47,28 @@ def read_folder(folder: Path, voice: Path | None, seconds: float) -> tuple[OwnCl
     if not folder.is_dir():
         raise FolderError(f"{folder}: no such folder; --clips names one with clips")
     common = None if voice is None else voice_drive(voice, seconds)
+    files = _files(folder)
+    beside = {(p.with_suffix(""), p.suffix.lower()): p for p, _ in files}
     clips = []
-    for path, group in _files(folder):
+    for path, group in files:
         if path.suffix.lower() in ENDINGS:
             look = _looked_through(path)
-            box, own = path.with_suffix(".box"), path.with_suffix(".wav")
+            box, own = (beside.get((path.with_suffix(""), end)) for end in (".box", ".wav"))
             clips.append(
                 OwnClip(
                     path.relative_to(folder).as_posix(),
                     path,
                     group,
-                    _read_box(box, look) if box.exists() else None,
-                    voice_drive(own, seconds) if own.exists() else common,
+                    _read_box(box, look) if box else None,
+                    voice_drive(own, seconds) if own else common,
                 )
             )
     if not clips:
         raise FolderError(f"{folder}: no clips in it ({', '.join(sorted(ENDINGS))})")
     named = {clip.path.with_suffix("") for clip in clips}
-    for path, _ in _files(folder):
-        if path.suffix == ".box" and path.with_suffix("") not in named:
+    for (name, ending), path in beside.items():
+        spare = ending in (".box", ".wav") and name not in named
+        if spare and not (voice and path.samefile(voice)):
             raise FolderError(f"{path}: no clip of that name beside it")
     return tuple(clips)
 

@@ -30,14 +30,16 @@ def voice_drive(path: Path, seconds: float) -> Drive:
     Raises:
         MediaError: it cannot be read, is shorter than SHORTEST_S, or silent.
     """
+    if seconds < SHORTEST_S:
+        raise MediaError(f"--seconds {seconds:g} are too few to judge by; give {SHORTEST_S:g}")
     with closing(Voice(path).ticks()) as ticks:
         pieces = [tick.pcm for tick in islice(ticks, round(seconds * FPS))]
-    pcm = np.concatenate(pieces)
     if len(pieces) < SHORTEST_S * FPS:
         raise MediaError(
             f"{path}: {len(pieces) / FPS:.1f} s are too little to judge by; give {SHORTEST_S:g} s"
             " of speech or more"
         )
+    pcm = np.concatenate(pieces)
     if np.abs(pcm.astype(np.int32)).max() < QUIET:
         raise MediaError(f"{path}: is silent in its first {len(pieces) / FPS:g} s")
     return Drive(f"{path}, {seconds:g} s", pcm, np.full(len(pieces), np.nan))

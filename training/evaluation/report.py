@@ -32,12 +32,19 @@ from training.evaluation.targets import (
     failures,
     targets_of,
 )
+from training.phoneme_report import CLOSED_SHARE, SHUT
 from training.sync_figures import pooled
 
 CONDITIONS = "conditions"
 CONDITIONS_NOTE = (
     "True mouths of 24 px faces the judge reads at r .81, others at .93 to .97. The last whisper is"
     " recorded, its true mouth unknown: it is held against what is heard."
+)
+
+VOICES_NOTE = (
+    f"Closed: below {CLOSED_SHARE:.0%} of the mouth's own range within one frame of the sound."
+    f" Shut: lips as near to each other as in the picture where it is most closed, to {SHUT:g} eye"
+    " distances. Chance: the same mouths at other times."
 )
 
 
@@ -144,6 +151,8 @@ def write_markdown(path: Path, conditions: dict[str, Any], verdicts: list[Verdic
         (Kind.DRIFT, "## Drift"),
     ):
         parts += [f"{title}\n\n{_special(v)}" for v in of_kind[kind]]
+    if of_kind[Kind.VOICES]:
+        parts.append(VOICES_NOTE)
     if of_kind[Kind.SYNC]:
         parts += [_by_condition(v) for v in verdicts if v.name == CONDITIONS]
         parts += [_success(verdicts), _clips(of_kind[Kind.SYNC])]
@@ -284,7 +293,8 @@ def _success(verdicts: list[Verdict]) -> str:
     note = (
         f"A clip succeeds if the judge finds its face in {FOUND:.0%} of frames, r >= {IN_SYNC_R}"
         f" and |offset| <= {IN_SYNC_OFFSET}, seam <= {SEAM}, sharpness {SHARPNESS[0]} to"
-        f" {SHARPNESS[1]}, skin and texture <= {LIKENESS:g}. Atypical here are heads turned by 30"
+        f" {SHARPNESS[1]}, skin and texture <= {LIKENESS:g}; of drawings, which have no skin and no"
+        " landmarks, r, offset and seam alone. Atypical here are heads turned by 30"
         f" and 45 degrees and mouths behind something. Failures: {reasons}."
     )
     table = _table(["group", "successes", "rate"], rows)

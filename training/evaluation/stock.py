@@ -107,8 +107,9 @@ class Stock:
         if not folder.exists():
             _save(folder, make())
         judged = folder / ("bare.npy" if (folder / "bare.npy").exists() else "frames.npy")
-        labels = self._labeller.submit(judged, folder / "labels.npz")
-        return Source(key, _load(folder), labels)
+        picture = _load(folder)
+        labels = self._labeller.submit(judged, folder / "labels.npz", picture.window)
+        return Source(key, picture, labels)
 
 
 PARTS = ("frames", "face_box", "cover", "bare", "mouth")

@@ -49,6 +49,7 @@ NAMES = {
     "outside": "change outside the mask",
     "still": "opening in silence / speech",
     "closure": "p b m closed",
+    "shut": "p b m shut",
 }
 _ALWAYS = (Target("outside", high=0), Target("skin", high=1.0), Target("texture", high=1.0))
 _FACES = (
@@ -84,7 +85,11 @@ TARGETS: dict[str, tuple[Target, ...]] = {
     "occluded": (Target("cover_psnr", low=34), Target("r", low=0.65)),
     "conditions": (Target("r", low=0.68), Target("offset", 0, 1)),
     "silence": (Target("still", high=0.08),),
-    "voices": (Target("closure", low=0.85), Target("vowel_gap", low=0.01)),
+    "voices": (
+        Target("closure", low=0.85),
+        Target("shut", low=0.85),
+        Target("vowel_gap", low=0.01),
+    ),
     "drift": (
         Target("skin change", -0.1, 0.1),
         Target("texture change", -0.1, 0.1),

@@ -37,7 +37,7 @@ class Measured:
     output: Track  # opening of the output's mouth
     truth: Track  # opening of the mouth that belongs to the sound, where it can be judged
     source: Track  # opening of the source's own mouth
-    loudness: Track
+    flap: Track  # opening of a mouth that follows loudness
     heard: Track  # opening that the audio encoder alone hears
     lips: Track  # (T, 8): the output's `lip_features`
     lost: float  # share of frames in which the judge found no face
@@ -95,13 +95,12 @@ class Measurer:
         found = np.load(labels)["points"]
         points, trip_points = found[:count], found[count:]
         sources = clip.source.picture.frames
-        at_source = clip.source.points[rendered.order]
         turns = count // len(clip.drive.opening)
         looks = _distances(clip, rendered, ((frames[t], points[t]) for t in rendered.looks))
         trip = _distances(clip, rendered, zip(trips, trip_points, strict=True))
         halves = np.array(
             [
-                [*_mean(part), _sharpness(sources, at_source, frames, points, rendered, half)]
+                [*_mean(part), _sharpness(clip, frames, points, rendered, half)]
                 for part, half in zip(np.array_split(looks, 2), _halves(count), strict=True)
             ]
         )
@@ -109,18 +108,21 @@ class Measurer:
         skin_trip, texture_trip = _mean(trip)
         drawn = clip.judge is Judge.DRAWN
         nothing = Inside(float("nan"), float("nan"))
-        colour = nothing if drawn else inside(frames, points, sources, clip.source.points)
+        covered = clip.source.picture.cover is not None
+        colour = (
+            nothing if drawn or covered else inside(frames, points, sources, clip.source.points)
+        )
         return Measured(
             output=_opening(clip, frames, points),
             truth=np.tile(_truth(clip, rendered), turns),
             source=_opening(clip, sources, clip.source.points)[rendered.order],
-            loudness=np.tile(clip.drive.loudness, turns),
+            flap=np.tile(clip.drive.flap, turns),
             heard=np.tile(self.reader(clip.drive.pcm, len(clip.drive.opening)), turns),
             lips=lip_features(points),
             lost=0.0 if drawn else float(np.isnan(points[:, 0, 0]).mean()),
             engine_lost=1.0 - rendered.face_found,
             lip_distance=_lip_distance(clip, points),
-            sharpness=_sharpness(sources, at_source, frames, points, rendered, slice(0, count)),
+            sharpness=_sharpness(clip, frames, points, rendered, slice(0, count)),
             skin=skin,
             skin_round_trip=skin_trip,
             texture=texture,
@@ -189,21 +191,21 @@ SHARPNESS_EVERY = 3
 
 
 def _sharpness(
-    sources: NDArray[np.uint8],
-    at_source: NDArray[np.float32],
+    clip: Clip,
     frames: NDArray[np.uint8],
     points: NDArray[np.float32],
     rendered: Rendered,
     part: slice,
 ) -> float:
-    """Fine detail in the output's mouth over that in its source's."""
+    """Fine detail in the output's mouth over that in its source's, where nothing hides it."""
+    at_source = clip.source.points[rendered.order]
     chosen = np.arange(len(frames))[part][::SHARPNESS_EVERY]
     known = ~np.isnan(points[chosen, 0, 0]) & ~np.isnan(at_source[chosen, 0, 0])
     chosen = chosen[known]
-    if not len(chosen):
-        return float("nan")
-    before = sources[rendered.order[chosen]]
-    return mouth_detail(frames[chosen], points[chosen]) / mouth_detail(before, at_source[chosen])
+    picture, shown = clip.source.picture, rendered.order[chosen]
+    covers = None if picture.cover is None else picture.cover[shown]
+    before = mouth_detail(picture.frames[shown], at_source[chosen], covers)
+    return mouth_detail(frames[chosen], points[chosen], covers) / before
 
 
 def _stir(clip: Clip, frames: NDArray[np.uint8], rendered: Rendered) -> Track:

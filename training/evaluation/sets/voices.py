@@ -1,5 +1,5 @@
 """Voices never heard: synthetic sentences of five languages whose phoneme times are known, on
-portraits and strangers.
+portraits and rendered heads.
 """
 
 from __future__ import annotations
