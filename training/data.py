@@ -1,4 +1,5 @@
-"""All training data with one command: each maker as what ships was made with, one after another.
+"""All training data with one command: each maker as what ships was made with (of drawn faces in
+rounder numbers), one after another.
 Those that are done are kept in OUTPUT/data.json: a run cut short goes on at the first that is not.
 """
 

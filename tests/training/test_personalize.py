@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 
 from engine import LipSyncEngine, Person  # noqa: E402
 from engine.engine import WEIGHTS  # noqa: E402
+from engine.face.exposure import DARK  # noqa: E402
 from engine.media import Picture  # noqa: E402
 from engine.model.dit import Denoiser, DenoiserConfig  # noqa: E402
 from engine.runtime.protocol import Manifest  # noqa: E402
@@ -69,6 +70,16 @@ def test_a_clip_becomes_a_person_whom_the_engine_runs(short: Path, tmp_path: Pat
         assert any(np.abs(parts[f"{name}.up"].astype(float)).max() > 0 for name in names)
     size = sum(file.stat().st_size for file in (tmp_path / "ada").iterdir())
     assert size < 20_000_000
+
+
+def test_a_dark_face_is_learnt_in_the_light_in_which_the_networks_see_it(tmp_path: Path) -> None:
+    day = list(islice(Picture(ROOT / "web_client" / "demo" / "face.mp4").once(), 80))
+    dark = [(rgb * 0.25).astype(np.uint8) for rgb in day]
+    engine = LipSyncEngine.load(runtime="onnxruntime")
+    found = clips.read_clip(write_clip(tmp_path / "dark.mp4", dark), engine)
+    inner = slice(clips.MARGIN, -clips.MARGIN)
+    assert found.canvases[:, inner, inner].mean() == pytest.approx(DARK, abs=3)
+    assert found.views.mean() > 1.2 * dark[0].mean()
 
 
 def test_what_is_not_better_is_not_written(

@@ -1,6 +1,7 @@
 """A clip of one person, read once: aligned pictures, lip poses, and the sound if it is theirs.
 
-The engine's own follower finds the face, so that crops jitter here as they do live.
+The engine's own follower finds the face, so that crops jitter here as they do live; a dark face is
+shown as light as the networks see it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from engine import LipSyncEngine
 from engine.audio import FPS, MEL_COLUMNS, mel_of, mel_window
 from engine.audio import SAMPLES_PER_FRAME as _SAMPLES
 from engine.face.align import Similarity, fit_similarity, warp_crop
+from engine.face.exposure import Exposure, exposed
 from engine.face.follow import FaceFollower
 from engine.media import MediaError, Picture, Voice
 from training.personal.mouth_pose import STABLE, MouthPose, look_again, opening
@@ -84,7 +86,7 @@ def read_clip(
         MediaError: it cannot be read, is too short, or shows no face for long enough.
     """
     crop_px = engine.facts.crop_px
-    follower = FaceFollower(engine.landmarks)
+    follower, exposure = FaceFollower(engine.landmarks), Exposure()
     frames, points, canvases = [], [], []
     views: deque[Rgb] = deque(maxlen=round(HELD_OUT * LONGEST_S * FPS))
     count = 0
@@ -99,9 +101,11 @@ def read_clip(
         to_view = _framed(transform, crop_px, VIEW, VIEW_LEFT, VIEW_TOP)
         frames.append(index)
         points.append((to_view.apply(look_again(engine, rgb, face)) * VIEW).astype(np.float32))
-        views.append(warp_crop(rgb, to_view, VIEW))
         side = crop_px + 2 * MARGIN
-        canvases.append(warp_crop(rgb, _framed(transform, crop_px, side, MARGIN, MARGIN), side))
+        canvas = warp_crop(rgb, _framed(transform, crop_px, side, MARGIN, MARGIN), side)
+        gain = exposure.follow(canvas[MARGIN:-MARGIN, MARGIN:-MARGIN])
+        canvases.append(exposed(canvas, gain))
+        views.append(exposed(warp_crop(rgb, to_view, VIEW), gain))
     if len(frames) < SHORTEST_S * FPS:
         raise MediaError(
             f"{path}: a face shows in {len(frames) / FPS:.0f} of its {count / FPS:.0f} s; "
