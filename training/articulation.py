@@ -32,6 +32,7 @@ from training.sound import gap_direction, grid_names
 SYMBOLS = ("", *VOWELS, *CONSONANTS)
 _NUMBER = {symbol: k for k, symbol in enumerate(SYMBOLS)}
 _VOWEL, _OPENNESS = FEATURES.index("vowel"), FEATURES.index("openness")
+DECAY = 0.99  # of the moving average of the weights
 PEAK_RATE = 0.02
 WARM_UP = 50  # steps
 SHOW_EVERY = 250
@@ -193,6 +194,7 @@ def main(argv: list[str] | None = None) -> int:
         refuse(parser, unfit)
     model.closed.copy_(closed_pose({n: usable[n] for n in train}, truth))
     optimiser, curve = torch.optim.Adam(model.parameters(), PEAK_RATE), Curve(args.run, start)
+    ema = checkpoint.Ema(model, DECAY)
     poses = torch.from_numpy(np.stack([truth[n] for n in train]))
     times = (torch.arange(75) + 0.5) / FPS
     for step in range(args.steps):
@@ -206,15 +208,16 @@ def main(argv: list[str] | None = None) -> int:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        ema.update(model)
         if (step + 1) % SHOW_EVERY == 0 or step + 1 == args.steps:
-            r, amplitude, closed = judge(model, held, truth, basis)
+            r, amplitude, closed = judge(ema.model, held, truth, basis)
             print(
                 f"{start + step + 1} loss {loss.item():.4f} held-out opening r {r:.3f} "
                 f"amplitude {amplitude:.2f} p b m closed {closed:.3f}",
                 flush=True,
             )
             curve.add(start + step + 1, {"loss": loss.item(), "r": r, "closed": closed})
-            checkpoint.save(args.run, model, start + step + 1)
+            checkpoint.save(args.run, ema.model, start + step + 1)
             curve.save()
     return 0
 
