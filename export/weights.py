@@ -1,5 +1,5 @@
-"""Checkpoints -> the weights folder that ships: graphs, hashes and facts in manifest.json, written
-last.
+"""Checkpoints -> the weights folder that ships: graphs, hashes and facts in manifest.json. What was
+there before stays until all of the new is made and judged.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 
 import torch
 from torch import nn
 
+from engine import EngineError
 from engine.engine import WEIGHTS
 from engine.flow import DRAWN_LAST_LEVEL, LAST_LEVEL, TAU, level_grid
 from engine.media import MediaError
@@ -41,6 +43,7 @@ from export.quantised_denoiser import write_denoiser
 from training.networks import MisfitError, load_audio, load_autoencoder, load_denoiser
 from training.splits import HeldOutError
 
+MANIFEST = "manifest.json"
 JUDGED = 4  # of so many calls one is compared with torch: those of one picture are alike
 
 
@@ -109,7 +112,7 @@ def write_manifest(
         "hashes": {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names},
         "credit": "see model_card.md",
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
 
 def _levels(last: float) -> dict[str, list[float]]:
@@ -127,8 +130,7 @@ def write_fp32(networks: Networks, folder: Path) -> dict[str, str]:
         ParityError: a file does not compute what torch does.
     """
     files = {"landmarks": "landmarks.onnx"}
-    if folder.resolve() != WEIGHTS.resolve():
-        shutil.copy(WEIGHTS / "landmarks.onnx", folder)
+    shutil.copy(WEIGHTS / "landmarks.onnx", folder)
     for name, graph in networks.graphs().items():
         files[name] = _file(name, ".onnx")
         export_graph(name, graph, folder / files[name])
@@ -187,18 +189,34 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(str(error))
     try:
         _export(networks, pictures, args)
-    except ParityError as error:
+    except (ParityError, EngineError, MediaError, OSError) as error:
         print(f"omnisync: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def _export(networks: Networks, pictures: list[Path], args: argparse.Namespace) -> None:
-    """Graphs calibrate on every second picture and are judged on the others."""
-    folder, config = args.output, networks.autoencoder.config
-    folder.mkdir(parents=True, exist_ok=True)
+    args.output.mkdir(parents=True, exist_ok=True)
+    draft = Path(mkdtemp(prefix=".export-", dir=args.output))
+    try:
+        _make(networks, pictures, draft, args)
+        _replace(args.output, draft)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _replace(folder: Path, draft: Path) -> None:
+    """The draft's files in place of the folder's; manifest.json, which knows them all, last."""
+    made = [path for path in draft.iterdir() if path.name != MANIFEST]
     for stale in (*folder.glob("*.int8.onnx"), folder / _file(DRAWN, ".onnx")):
         stale.unlink(missing_ok=True)
+    for path in (*made, draft / MANIFEST):
+        path.replace(folder / path.name)
+
+
+def _make(networks: Networks, pictures: list[Path], folder: Path, args: argparse.Namespace) -> None:
+    """Graphs calibrate on every second picture and are judged on the others."""
+    config = networks.autoencoder.config
     files = {REFERENCE: write_fp32(networks, folder)}
     write_manifest(folder, files, {}, config, args)
     every = dict(files)

@@ -204,10 +204,10 @@ def train(rank: int, args: argparse.Namespace) -> None:
     rng = np.random.default_rng([args.seed, rank])
     told = partial(print, flush=True) if rank == 0 else lambda words: None
     pairs = collect(args.data, queue, model, args.shards, rng, not args.decoder_alone, told)
-    begin(rank, args)
+    seed = begin(rank, args)
     model = model.to(args.device)
     told(f"{len(pairs.target)} pairs a worker")
-    stream = pairs.batches(args.batch, args.seed * 100 + rank)
+    stream = pairs.batches(args.batch, seed)
     fold = model.config.factor // 2  # the critic sees twice the latent's side
     sharp = SharpnessTerm(3 * fold * fold, args.sharpness)
     weight = mouth_weight(pairs.target.shape[-1])

@@ -110,7 +110,7 @@ def main(argv: list[str] | None = None) -> int:
     add_options(parser, "autoencoder")
     parser.add_argument("--grow", type=Path, help="an autoencoder of smaller crops to start from")
     args = read_options(parser, "autoencoder", argv)
-    begin(0, args)
+    seed = begin(0, args)
     rng = np.random.default_rng(args.seed)
     try:
         crops = sample_crops(args.data, CROPS, rng)
@@ -136,7 +136,7 @@ def main(argv: list[str] | None = None) -> int:
         model.parameters(), args.rate, betas=(0.9, 0.99), weight_decay=0.01
     )
     weight = mouth_weight(crops.shape[-1])
-    stream = batches(crops, args.batch, torch.Generator().manual_seed(args.seed))
+    stream = batches(crops, args.batch, torch.Generator().manual_seed(seed))
     curve = Curve(args.run, start)
     began, step, recent = time.monotonic(), 0, []
     while True:
@@ -171,15 +171,25 @@ def main(argv: list[str] | None = None) -> int:
             )
             curve.add(start + step, {"L1": float(np.mean(recent[-100:])), "loss": loss.item()})
         if step % 500 == 0:
-            checkpoint.save(args.run, ema.model, start + step)
-    with torch.no_grad():
-        some = crops[:: max(1, len(crops) // 512)].float() / 127.5 - 1
-        std = float(torch.cat([ema.model.encoder(p.to(args.device)) for p in some.split(64)]).std())
-    ema.model.set_scale(std)
-    checkpoint.save(args.run, ema.model, start + step, latent_std=std)
+            save(args, ema.model, crops, start + step)
+            curve.save()
+    std = save(args, ema.model, crops, start + step)
     curve.save()
     print(f"{len(crops)} crops, latent std {std:.3f}")
     return 0
+
+
+@torch.no_grad()
+def save(args: argparse.Namespace, model: Autoencoder, crops: Tensor, step: int) -> float:
+    """A checkpoint whose latents have a deviation of one, as all that is trained on them expects;
+    the deviation that `model`'s have.
+    """
+    some = crops[:: max(1, len(crops) // 512)].float() / 127.5 - 1
+    std = float(torch.cat([model.encoder(p.to(args.device)) for p in some.split(64)]).std())
+    model.set_scale(std)
+    checkpoint.save(args.run, model, step, latent_std=std)
+    model.set_scale(1.0)
+    return std
 
 
 if __name__ == "__main__":

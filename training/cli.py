@@ -1,4 +1,5 @@
-"""`omnisync train STAGE ...`: one command a stage, each resumable and each with --help."""
+"""`omnisync train STAGE ...`: one command a stage, each with --help; those that
+train, and `data`, go on where they were stopped."""
 
 from __future__ import annotations
 

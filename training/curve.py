@@ -5,6 +5,7 @@ RUN.curve.png.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 WIDTH_IN, PANEL_IN = 7.0, 2.0
@@ -17,8 +18,12 @@ class Curve:
         self._json, self._png = run.with_suffix(".curve.json"), run.with_suffix(".curve.png")
         self._points: dict[str, list[tuple[int, float]]] = {}
         if start and self._json.exists():
-            for name, points in json.loads(self._json.read_text()).items():
-                self._points[name] = [(step, value) for step, value in points if step <= start]
+            with suppress(json.JSONDecodeError):  # pictures are not worth a run
+                self._go_on(start)
+
+    def _go_on(self, start: int) -> None:
+        for name, points in json.loads(self._json.read_text()).items():
+            self._points[name] = [(step, value) for step, value in points if step <= start]
 
     def add(self, step: int, figures: dict[str, float]) -> None:
         for name, value in figures.items():
@@ -30,7 +35,9 @@ class Curve:
             return
         from matplotlib.figure import Figure
 
-        self._json.write_text(json.dumps(self._points) + "\n")
+        part = self._json.with_suffix(".part")
+        part.write_text(json.dumps(self._points) + "\n")
+        part.rename(self._json)
         figure = Figure(figsize=(WIDTH_IN, PANEL_IN * len(self._points)), layout="constrained")
         panels = figure.subplots(len(self._points), 1, sharex=True, squeeze=False)[:, 0]
         for panel, (name, points) in zip(panels, self._points.items(), strict=True):

@@ -92,12 +92,11 @@ def fold(
     beside: a denoiser that the student is to run beside: the audio graph's tokens are made for it,
     so the student takes its conditioner, which stays.
     """
-    begin(rank, args)
+    seed = begin(rank, args)
     # Every window is conditioned in full: the null branch belongs to the teacher.
     full = {"drop_sound": 0.0, "drop_pose": 0.0, "drop_both": 0.0}
     config = replace(args.preset.windows, **full, true_pose=args.true_pose)
     table = SoundTable.read(args.data / "sound.npz", grid_names("train"))
-    seed = args.seed * 100 + rank
     sampler = QueueSampler(tracks, table, config, seed, streams=args.batch)
     stream_strength = drawn_strength(args.batch, args.unguided)
     conditioning = Conditioning(load_audio(args.audio).to(args.device), config)

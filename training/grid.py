@@ -147,7 +147,9 @@ def write_sound_table(labels: Path, output: Path) -> None:
     tables: dict[str, Any] = {f"pose/{n}": basis.project(d) for n, d in moved.items()}
     tables |= {f"mel/{n}": m for n, m in mels.items()}
     tables |= {f"open/{n}": o for n, o in opens.items()}
-    np.savez(output / "sound.npz", **tables)
+    part = output / "sound.part.npz"
+    np.savez(part, **tables)
+    part.rename(output / "sound.npz")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -112,10 +112,13 @@ def main(argv: list[str] | None = None) -> int:
         if not latents:
             print(f"{kind}: nothing to encode")
             continue
-        np.save(args.data / f"latents_{kind}.npy", np.stack(latents))
-        np.savez(
-            args.data / f"latents_{kind}_index.npz", clips=np.array(clips), starts=np.array(starts)
-        )
+        whole, index = (args.data / f"latents_{kind}{end}" for end in (".npy", "_index.npz"))
+        parts = whole.with_suffix(".part.npy"), index.with_suffix(".part.npz")
+        np.save(parts[0], np.stack(latents))
+        np.savez(parts[1], clips=np.array(clips), starts=np.array(starts))
+        index.unlink(missing_ok=True)  # never new latents with an index of the old
+        parts[0].rename(whole)
+        parts[1].rename(index)
         std = np.stack(latents[:20]).astype(np.float32).std()
         print(f"{kind}: {len(latents)} clips, std {std:.3f}")
     return 0

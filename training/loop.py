@@ -8,6 +8,7 @@ import argparse
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, NoReturn, get_type_hints
@@ -147,10 +148,17 @@ def _settings(stage: str) -> tuple[Field[Any], ...]:
     return fields(settings)
 
 
-def begin(rank: int, args: argparse.Namespace) -> None:
-    """The start of a worker: its seed, its threads, its device."""
-    torch.manual_seed(args.seed * 100 + rank)
+def begin(rank: int, args: argparse.Namespace) -> int:
+    """The start of a worker: its threads, its device, and its seed, which is returned: another
+    where a run goes on, or each part of it would draw the same windows.
+    """
+    seed = args.seed * 100 + rank
+    if args.run.exists():
+        with suppress(OSError):  # told where the weights are read
+            seed += 1000 * checkpoint.load(args.run).step
+    torch.manual_seed(seed)
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
     if args.device != "cpu":
         torch.set_default_device(args.device)
+    return seed

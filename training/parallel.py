@@ -17,7 +17,14 @@ from torch import nn
 Work = Callable[[int, argparse.Namespace], None]
 
 
-def _worker(rank: int, work: Work, count: int, port: int, args: argparse.Namespace) -> None:
+_run = 0  # the process that started this worker
+
+
+def _worker(
+    rank: int, work: Work, count: int, port: int, run: int, args: argparse.Namespace
+) -> None:
+    global _run
+    _run = run
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     dist.init_process_group(
         "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=count
@@ -42,7 +49,7 @@ def run_workers(work: Work, count: int, args: argparse.Namespace) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     try:
-        torch.multiprocessing.spawn(_worker, (work, count, port, args), nprocs=count)
+        torch.multiprocessing.spawn(_worker, (work, count, port, os.getpid(), args), nprocs=count)
     except torch.multiprocessing.ProcessExitedException as error:
         signal = error.signal_name
         raise SystemExit(f"a worker was ended by {signal}" if signal else 1) from error
@@ -71,7 +78,7 @@ def agreed(value: float, rank: int) -> float:
     """Worker 0's value, for decisions that all must take alike."""
     if not dist.is_initialized():
         return value
-    if os.getppid() == 1:
+    if os.getppid() != _run:
         raise SystemExit("the run that started this worker is gone")
     shared = torch.tensor([value if rank == 0 else 0.0])
     dist.broadcast(shared, 0)

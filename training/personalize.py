@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -63,11 +64,15 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--face-box", type=_box, metavar="X,Y,W,H", help="where the face is, in pixels"
     )
     parser.add_argument("--weights", type=Path, help="folder of graphs instead of the shipped one")
-    parser.add_argument("--sheet", type=Path, help="write a picture of before and after here")
-    parser.add_argument("--rank", type=int, default=8, help="of the adapter")
-    parser.add_argument("--looks", type=int, default=4, help="cameras and lights to learn from")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--sheet", type=_picture, help="write a picture of before and after here: .png or .jpg"
+    )
+    parser.add_argument("--rank", type=_whole(1), default=8, help="of the adapter")
+    parser.add_argument(
+        "--looks", type=_whole(1), default=4, help="cameras and lights to learn from"
+    )
+    parser.add_argument("--threads", type=_whole(1), default=1)
+    parser.add_argument("--seed", type=_whole(0), default=0)
     parser.add_argument("--steps", type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
@@ -83,6 +88,26 @@ def _minutes(text: str) -> float:
     if not 0 < value <= 1000:
         raise argparse.ArgumentTypeError(f"{text} is not a time to train for")
     return value
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return value
+
+    read.__name__ = "number"  # what argparse calls it
+    return read
+
+
+def _picture(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() not in (".png", ".jpg"):
+        raise argparse.ArgumentTypeError(f"{text} is to end in .png or .jpg")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{path.parent} is no folder")
+    return path
 
 
 def _box(text: str) -> tuple[int, int, int, int]:

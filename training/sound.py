@@ -205,6 +205,7 @@ def main(argv: list[str] | None = None) -> int:
             told = {"loss": float(np.mean(recent[-500:])), "r": r[0], "r, 80 ms": r[1]}
             curve.add(start + step, told)
             checkpoint.save(args.run, ema.model, start + step)
+            curve.save()
     curve.save()
     checkpoint.save(args.run, ema.model, start + step)
     return 0

@@ -90,8 +90,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
 
 def learn(rank: int, args: argparse.Namespace, tracks: dict[str, Tracks], model: Denoiser) -> None:
     """Train `model` on `tracks`, from `args.run` where that exists."""
-    begin(rank, args)
-    config, seed = args.preset.windows, args.seed * 100 + rank
+    config, seed = args.preset.windows, begin(rank, args)
     table = SoundTable.read(args.data / "sound.npz", grid_names("train"))
     sampler = QueueSampler(tracks, table, config, seed, streams=args.batch)
     conditioning = Conditioning(load_audio(args.audio).to(args.device), config)

@@ -36,8 +36,9 @@ class Movie:
         self._frames = 0
         self._samples = 0
         with self._writing():
+            # By its whole path: FFmpeg would take "12:" in front of a name for a protocol.
             self._container = av.open(
-                str(self._part), "w", format="mp4", options={"movflags": "+faststart"}
+                str(self._part.absolute()), "w", format="mp4", options={"movflags": "+faststart"}
             )
         self._video = self._container.add_stream("libx264", rate=FPS, options=_X264)
         self._describe_video()

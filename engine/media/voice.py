@@ -1,12 +1,15 @@
 """A voice in pieces of 40 ms: one for the model, one to be heard."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.container import InputContainer
+from av.stream import Stream
 
 from engine.media.source import FPS, MediaError, open_source
 
@@ -31,7 +34,8 @@ class _Lane:
     """Resampled sound of one layout and rate, handed out in pieces."""
 
     def __init__(self, layout: str, rate_hz: int) -> None:
-        self._resampler = av.AudioResampler("s16p", layout, rate_hz)
+        self._to = ("s16p", layout, rate_hz)
+        self._resampler = av.AudioResampler(*self._to)
         self._fifo = av.AudioFifo()
 
     @property
@@ -44,6 +48,11 @@ class _Lane:
             piece.pts = None
             self._fifo.write(piece)
 
+    def renew(self) -> None:
+        """What comes next has another rate or other channels."""
+        self.push(None)
+        self._resampler = av.AudioResampler(*self._to)
+
     def pop(self, count: int) -> np.ndarray:
         """int16 (channels, at most `count`)."""
         piece = self._fifo.read(count, partial=True)
@@ -53,8 +62,9 @@ class _Lane:
 class Voice:
     """The first sound track of any file that PyAV reads.
 
-    channels is 1 or 2. length_ticks is a guess for progress (None: unknown). Raises MediaError
-    if the file cannot be read or holds no sound; so does `ticks`.
+    channels is 1 or 2. length_ticks is a guess for progress (None: unknown). late_s: how much
+    later than the picture of the same file it begins. Raises MediaError if the file cannot be read
+    or holds no sound; so does `ticks`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,6 +74,9 @@ class Voice:
                 raise MediaError(f"{path}: holds no sound")
             stream = container.streams.audio[0]
             self.channels = min(2, stream.channels)
+            self.late_s = _start_s(stream)
+            if container.streams.video:
+                self.late_s -= _start_s(container.streams.video[0])
             length_s = None
             if stream.duration is not None and stream.time_base is not None:
                 length_s = float(stream.duration * stream.time_base)
@@ -74,11 +87,15 @@ class Voice:
     def ticks(self) -> Generator[VoiceTick, None, None]:
         model = _Lane("mono", MODEL_HZ)
         output = _Lane("mono" if self.channels == 1 else "stereo", OUTPUT_HZ)
-        heard = False
+        heard, form = False, None
         with open_source(self.path) as container:
-            for frame in container.decode(audio=0):
+            for frame in _frames(container):
                 # Each track's own clock is not needed: the samples themselves count time.
                 frame.pts = None
+                last, form = form, (frame.format.name, frame.layout.name, frame.sample_rate)
+                if last not in (None, form):
+                    model.renew()
+                    output.renew()
                 model.push(frame)
                 output.push(frame)
                 while min(model.samples / _MODEL_TICK, output.samples / _OUTPUT_TICK) >= 1:
@@ -93,3 +110,16 @@ class Voice:
             rest = model.pop(_MODEL_TICK)[0]
             pcm[: len(rest)] = rest
             yield VoiceTick(pcm, output.pop(_OUTPUT_TICK))
+
+
+def _start_s(stream: Stream) -> float:
+    if stream.start_time is None or stream.time_base is None:
+        return 0.0
+    return float(stream.start_time * stream.time_base)
+
+
+def _frames(container: InputContainer) -> Iterator[AudioFrame]:
+    """All frames of the first sound track but those that are broken."""
+    for packet in container.demux(audio=0):
+        with suppress(av.InvalidDataError):
+            yield from packet.decode()

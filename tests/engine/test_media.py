@@ -2,14 +2,16 @@
 
 import threading
 from collections.abc import Generator
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 
-from engine.media import MediaError, Picture, Voice, read_ahead
+from engine.media import MediaError, Movie, Picture, Voice, read_ahead
 from tests.engine.clips import number_of, numbered_frames, write_clip, write_voice
 
 
@@ -134,3 +136,68 @@ def test_closing_read_ahead_closes_its_source_and_ends_its_thread() -> None:
     ahead.close()
     assert closed.is_set()
     assert threading.active_count() == before
+
+
+def tone(path: Path, seconds: float, channels: int = 1, hz: int = 16_000) -> Path:
+    """A tone as FFmpeg writes it by the ending of `path`."""
+    wave = (8000 * np.sin(np.arange(round(seconds * hz)) * 0.2)).astype(np.int16)
+    with av.open(str(path), "w") as container:
+        layout = "stereo" if channels == 2 else "mono"
+        stream = container.add_stream(
+            "libmp3lame" if path.suffix == ".mp3" else "aac", rate=hz, layout=layout
+        )
+        packed = np.tile(wave, (channels, 1)).T.reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, "s16", layout)
+        frame.sample_rate = hz
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def length_s(path: Path) -> float:
+    return sum(len(tick.sound[0]) for tick in Voice(path).ticks()) / 48_000
+
+
+def test_a_broken_packet_is_left_out_and_the_rest_is_heard(tmp_path: Path) -> None:
+    path = tone(tmp_path / "voice.mp3", 3.0)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 300] = np.random.default_rng(0).bytes(300)
+    path.write_bytes(content)
+    assert length_s(path) == pytest.approx(3.0, abs=0.3)
+
+
+def test_a_recording_may_change_its_channels_on_the_way(tmp_path: Path) -> None:
+    one, two = tone(tmp_path / "one.aac", 1.0), tone(tmp_path / "two.aac", 1.0, channels=2)
+    joined = tmp_path / "joined.aac"
+    joined.write_bytes(one.read_bytes() + two.read_bytes())
+    assert length_s(joined) == pytest.approx(2.0, abs=0.3)
+
+
+def test_it_is_told_how_much_later_than_its_picture_a_voice_begins(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mkv"
+    with av.open(str(path), "w") as container:
+        film = container.add_stream("libx264", rate=25)
+        film.width = film.height = 64
+        film.pix_fmt = "yuv420p"
+        sound = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        for k, rgb in enumerate(numbered_frames(20)):
+            frame = av.VideoFrame.from_ndarray(rgb, "rgb24")
+            frame.pts, frame.time_base = k, Fraction(1, 25)
+            container.mux(film.encode(frame))
+        container.mux(film.encode())
+        heard = av.AudioFrame.from_ndarray(np.ones((1, 16_000), np.int16), "s16", "mono")
+        heard.sample_rate, heard.pts, heard.time_base = 16_000, 12_000, Fraction(1, 16_000)
+        container.mux(sound.encode(heard))
+        container.mux(sound.encode())
+    assert Voice(path).late_s == pytest.approx(0.75, abs=0.02)
+    assert Voice(tone(tmp_path / "voice.mp3", 1.0)).late_s == pytest.approx(0.0, abs=0.1)
+
+
+def test_a_colon_in_a_name_is_just_a_colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    film = Picture(write_clip(tmp_path / "in.mp4", numbered_frames(3)))
+    with Movie(Path("12:30.mp4"), film.look, 1) as movie:
+        for rgb in film.once():
+            movie.write_frame(rgb)
+    assert (tmp_path / "12:30.mp4").stat().st_size > 0

@@ -76,6 +76,24 @@ def test_calibrated_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert 0 < np.abs(LipSyncEngine.load(weights).encode(crop) - z).mean() < 0.1 * z.std()
 
 
+def test_an_export_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, network in (("ae", Autoencoder()), ("sound", AudioEncoder()), ("d", Denoiser())):
+        checkpoint.save(tmp_path / f"{name}.pt", network, 0)
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.jpg").write_text("no picture")
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    kept = ("manifest.json", "encoder.onnx", "encoder.int8.onnx")
+    for name in kept:
+        (weights / name).write_text(name)
+    options = ["--runs", str(tmp_path), "--denoiser", "d.pt", "--output", str(weights)]
+    assert main([*options, "--calibrate", str(tmp_path / "pictures")]) == 1
+    assert capsys.readouterr().err.startswith("omnisync: ")
+    assert {p.name: p.read_text() for p in weights.iterdir()} == {name: name for name in kept}
+
+
 def test_a_denoiser_for_drawings_must_take_the_same_tokens(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

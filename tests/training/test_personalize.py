@@ -109,6 +109,35 @@ def test_bad_input_is_one_line_and_code_2(
     assert not (tmp_path / "persons").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--threads", "0", "0 is less than 1"),
+        ("--rank", "0", "0 is less than 1"),
+        ("--seed", "-1", "-1 is less than 0"),
+        ("--looks", "two", "invalid number value: 'two'"),
+        ("--sheet", "a.mp4", "a.mp4 is to end in .png or .jpg"),
+        ("--sheet", "no/folder/a.png", "no/folder is no folder"),
+    ],
+)
+def test_what_would_fail_after_the_training_is_refused_before_it(
+    option: str, value: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        personalize.main(["--clip", "a.mp4", "--name", "ada", f"{option}={value}"])
+    assert left.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_where_persons_cannot_be_written_nothing_is_trained(
+    short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "persons").write_text("a file")
+    assert run(short, tmp_path / "persons") == 2
+    told = capsys.readouterr()
+    assert "step" not in told.out and told.err.count("\n") == 1
+
+
 def test_without_torch_it_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['torch'] = None; import server;"

@@ -11,7 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from training import articulation, checkpoint, landmarks  # noqa: E402
-from training.loop import WARM_UP, Loop  # noqa: E402
+from training.curve import Curve  # noqa: E402
+from training.loop import WARM_UP, Loop, begin  # noqa: E402
 
 pytestmark = pytest.mark.torch
 RATE, DECAY = 1e-2, 0.02
@@ -100,3 +101,24 @@ def test_stages_with_schedules_of_their_own_warm_up_too() -> None:
     rest = [landmarks.rate_at(step, 4000, first=1000) for step in range(1000, 4000)]
     assert rest[0] == pytest.approx(whole[1000] / (landmarks.WARM_SHARE * 4000))
     assert rest[200:] == whole[1200:]
+
+
+def test_a_part_that_goes_on_draws_anew(tmp_path: Path) -> None:
+    args = Namespace(seed=3, threads=1, device="cpu", run=tmp_path / "run.pt")
+    seeds, draws = [], []
+    for step in (0, 100, 200):
+        if step:
+            checkpoint.save(args.run, torch.nn.Linear(1, 1), step)
+        seeds.append(begin(1, args))
+        draws.append(torch.rand(1).item())
+    assert seeds[0] == 301
+    assert len(set(seeds)) == len(set(draws)) == 3
+
+
+def test_a_run_goes_on_without_a_curve_that_cannot_be_read(tmp_path: Path) -> None:
+    run = tmp_path / "run.pt"
+    run.with_suffix(".curve.json").write_text('{"loss": [[100, 1.')
+    curve = Curve(run, 100)
+    curve.add(200, {"loss": 0.5})
+    curve.save()
+    assert json.loads(run.with_suffix(".curve.json").read_text()) == {"loss": [[200, 0.5]]}

@@ -38,9 +38,11 @@ class Conditions:
 
     @property
     def key(self) -> str:
-        """Of the weights, the engine's code, the measures' code and the settings."""
-        weights = self.weights or WEIGHTS
-        code = [*sorted(Path(engine.__file__).parent.rglob("*.py"))]
+        """Of the weights, the engine's code (but for what reads and writes files), the measures'
+        code and the settings.
+        """
+        weights, root = self.weights or WEIGHTS, Path(engine.__file__).parent
+        code = [p for p in sorted(root.rglob("*.py")) if p.parent != root / "media"]
         code += sorted((TRAINING / "evaluation" / "measure").glob("*.py"))
         code += [TRAINING / name for name in ("sharpness.py", "lip_pose.py", "label.py")]
         digest = hashlib.sha256()

@@ -7,14 +7,16 @@ shown as light as the networks see it.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine import LipSyncEngine
-from engine.audio import FPS, MEL_COLUMNS, mel_of, mel_window
+from engine.audio import FPS, MEL_COLUMNS, SAMPLE_RATE, mel_of, mel_window
 from engine.audio import SAMPLES_PER_FRAME as _SAMPLES
 from engine.face.align import Similarity, fit_similarity, warp_crop
 from engine.face.exposure import Exposure, exposed
@@ -131,10 +133,13 @@ def _sound(
 ) -> Sound | None:
     """The clip's sound where these lips spoke it, moved to where it fits them best."""
     try:
-        pcm = np.concatenate([tick.pcm for tick in Voice(path).ticks()])
+        voice = Voice(path)
+        with closing(voice.ticks()) as ticks:
+            pcm = np.concatenate([tick.pcm for tick in islice(ticks, LONGEST_S * FPS)])
     except MediaError:
         return None
-    pcm = pcm[: LONGEST_S * FPS * _SAMPLES]
+    late = round(voice.late_s * SAMPLE_RATE)
+    pcm = np.pad(pcm, (late, 0)) if late > 0 else pcm[-late:]
     if np.abs(pcm.astype(np.int32)).max(initial=0) < QUIET:
         return None
     heard = heard_opening(engine, Sound(pcm, 0, 0).mel_windows(np.arange(len(pcm) // _SAMPLES)))

@@ -45,24 +45,25 @@ def personalize(args: argparse.Namespace) -> int:
     _tell(_what_was_heard(clip))
     if not is_theirs(clip.sound):
         clip = without_sound(clip)
-    judge = Judge(clip, engine, model.conditioner)
-    before, shown_before = judge.judge(None)
-    tuning = Tuning(
-        minutes=args.minutes, steps=args.steps, rank=args.rank, looks=args.looks, seed=args.seed
-    )
-    material = Material(clip, engine, tuning.looks, np.random.default_rng(args.seed))
-    _tell(f"{len(material.frame)} frames to learn from, {len(clip.views)} to judge by")
-    adapter = fine_tune(model, material, tuning, _tell).merged()
     target = args.output / args.name
-    with new_folder(target) as draft:
+    with new_folder(target) as draft:  # before the work: it may not be there to write in
+        judge = Judge(clip, engine, model.conditioner)
+        before, shown_before = judge.judge(None)
+        tuning = Tuning(
+            minutes=args.minutes, steps=args.steps, rank=args.rank, looks=args.looks, seed=args.seed
+        )
+        material = Material(clip, engine, tuning.looks, np.random.default_rng(args.seed))
+        _tell(f"{len(material.frame)} frames to learn from, {len(clip.views)} to judge by")
+        adapter = fine_tune(model, material, tuning, _tell).merged()
         write_person(draft, args.name, manifest, model, adapter, args.fp32)
         own = PersonalDenoisers(manifest, runtime).get(Person.read(draft))
         after, shown_after = judge.judge(own)
         minutes = (time.process_time() - began) / 60
         print(table(before, after, judge.still, clip.sound is None, seconds(clip)))
         print(f"{minutes:.1f} CPU minutes in all")
-        if args.sheet:
-            write_sheet(args.sheet, [judge.sources, shown_before, shown_after, judge.views])
+        shown = [judge.sources, shown_before, shown_after, judge.views]
+        if args.sheet and not write_sheet(args.sheet, shown):
+            print(f"omnisync personalize: {args.sheet} cannot be written", file=sys.stderr)
         if not is_better(before, after) and not args.keep:
             print(
                 "omnisync personalize: not better than the shipped weights on the part that was"
@@ -98,14 +99,13 @@ def _facts(
     }
 
 
-def write_sheet(path: Path, rows: list[NDArray[np.uint8]]) -> None:
+def write_sheet(path: Path, rows: list[NDArray[np.uint8]]) -> bool:
     """A picture of the same moments of several tracks, one below the other; views are cut to the
-    face's lower half.
+    face's lower half. False if it cannot be written.
     """
     at = np.linspace(0, len(rows[0]) - 1, SHOWN + 2)[1:-1].astype(int)
     cells = [np.concatenate(list(row[at, 130:320, 85:267]), 1) for row in rows]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.ascontiguousarray(np.concatenate(cells)[..., ::-1]))
+    return bool(cv2.imwrite(str(path), np.ascontiguousarray(np.concatenate(cells)[..., ::-1])))
 
 
 def _tell(line: str) -> None:
