@@ -181,8 +181,8 @@ def main(argv: list[str] | None = None) -> int:
 
 @torch.no_grad()
 def save(args: argparse.Namespace, model: Autoencoder, crops: Tensor, step: int) -> float:
-    """A checkpoint whose latents have a deviation of one, as all that is trained on them expects;
-    the deviation that `model`'s have.
+    """Write a checkpoint whose latents have a deviation of one, as all that is trained on them
+    expects, and return the deviation that `model`'s have. crops: uint8 (N, 3, S, S).
     """
     some = crops[:: max(1, len(crops) // 512)].float() / 127.5 - 1
     std = float(torch.cat([model.encoder(p.to(args.device)) for p in some.split(64)]).std())

@@ -77,7 +77,7 @@ def test_calibrated_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_export_that_fails_leaves_what_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, network in (("ae", Autoencoder()), ("sound", AudioEncoder()), ("d", Denoiser())):
         checkpoint.save(tmp_path / f"{name}.pt", network, 0)

@@ -21,6 +21,7 @@ from training.evaluation.sets.silence import WORDS_S, quiet_sounds
 from training.evaluation.targets import TARGETS, Target
 from training.grid import read_pcm
 from training.lip_pose import LIPS_INNER, LIPS_OUTER
+from training.sharpness import mouth_detail
 from training.sync_figures import Judged, pooled, r_interval
 
 
@@ -91,6 +92,33 @@ def test_a_seam_and_flicker_are_seen_and_an_honest_edit_is_not() -> None:
     spilt = honest.copy()
     spilt[2, 2] += 3
     assert seen(spilt).outside == 3
+
+
+def mouth_at(x: float, y: float) -> np.ndarray:
+    """Points (478, 2) of a mouth 40 px wide whose middle lies there."""
+    points = np.full((478, 2), (x, y), np.float32)
+    points[61], points[291] = (x - 20, y), (x + 20, y)
+    points[0], points[17] = (x, y - 10), (x, y + 10)
+    return points
+
+
+def test_a_mouth_outside_of_the_picture_has_no_detail_and_ends_nothing() -> None:
+    frame = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
+    inside = mouth_detail(frame[None], mouth_at(48, 32)[None])
+    for x, y in ((48, 120), (-80, 32), (200, 32), (48, -60)):
+        assert np.isnan(mouth_detail(frame[None], mouth_at(x, y)[None]))
+        both = np.stack([mouth_at(x, y), mouth_at(48, 32)])
+        assert mouth_detail(np.stack([frame] * 2), both) == inside
+
+
+def test_what_covers_a_mouth_does_not_count_as_its_detail() -> None:
+    frame = np.full((1, 64, 96, 3), 120, np.uint8)
+    rng, cover = np.random.default_rng(0), np.zeros((1, 64, 96), np.uint8)
+    cover[:, :, :48] = 255  # a grainy thing before its left half
+    frame[:, :, :48] = rng.integers(0, 255, (1, 64, 48, 3))
+    assert mouth_detail(frame, mouth_at(48, 32)[None]) > 10
+    assert mouth_detail(frame, mouth_at(48, 32)[None], cover) < 1
+    assert np.isnan(mouth_detail(frame, mouth_at(48, 32)[None], np.full_like(cover, 255)))
 
 
 def test_quiet_begins_after_a_while_without_sound() -> None:

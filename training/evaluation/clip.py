@@ -15,6 +15,7 @@ from training.drives import Drive
 from training.phonemes import Phoneme
 
 Box = tuple[float, float, float, float]
+Window = tuple[int, int, int, int]  # left, top, right, bottom, pixels
 
 
 class Group(StrEnum):
@@ -60,10 +61,8 @@ class Picture:
     mouth: Box | None = None
 
     @property
-    def window(self) -> tuple[int, int, int, int] | None:
-        """Left, top, right and bottom of where the judge is to look for a face that a box was
-        given for.
-        """
+    def window(self) -> Window | None:
+        """Where the judge is to look for a face that a box was given for."""
         if self.face_box is None:
             return None
         x, y, width, height = self.face_box

@@ -9,9 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
+from training.evaluation.clip import Window
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = ROOT / "training" / "label.py"
-Window = tuple[int, int, int, int]  # left, top, right, bottom, pixels
 VARIABLE = "OMNISYNC_LABELS_PYTHON"
 
 
